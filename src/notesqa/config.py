@@ -1,0 +1,223 @@
+"""A home, where everything lives, and the settings of its `notesqa.toml`."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from notesqa.errors import ConfigError
+
+SETTINGS_FILE = "notesqa.toml"
+_MAX_SETTINGS_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A folder with `corpus/`, `index/`, `prompts/` and perhaps `notesqa.toml`."""
+
+    path: Path
+
+    @property
+    def corpus(self) -> Path:
+        """The notes."""
+        return self.path / "corpus"
+
+    @property
+    def index(self) -> Path:
+        """What is derived from the notes; may be deleted at any time."""
+        return self.path / "index"
+
+    @property
+    def prompts(self) -> Path:
+        """Prompt templates that the user has edited."""
+        return self.path / "prompts"
+
+    @property
+    def models(self) -> Path:
+        """Chat models that the user has pulled; shared by all homes."""
+        return data_folder() / "models"
+
+    @property
+    def settings_file(self) -> Path:
+        """`notesqa.toml`; need not exist."""
+        return self.path / SETTINGS_FILE
+
+    @classmethod
+    def find(
+        cls,
+        home: str | os.PathLike[str] | None = None,
+        *,
+        environ: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+    ) -> Home:
+        """The home to use.
+
+        In this order: `home`, the variable `NOTESQA_HOME`, the nearest parent of
+        `cwd` that has a `corpus/` folder, the user's data folder (made if absent).
+
+        Raises:
+            ConfigError: a home was named and is missing or is no folder.
+        """
+        environ = os.environ if environ is None else environ
+        named, origin = (home, "--home") if home else (environ.get("NOTESQA_HOME"), "NOTESQA_HOME")
+        if named:
+            path = Path(named).expanduser()
+            if not path.exists():
+                raise ConfigError(
+                    f"the home {path} does not exist",
+                    f"make it first (mkdir -p {path}) or correct {origin}",
+                )
+            if not path.is_dir():
+                raise ConfigError(f"the home {path} is not a folder", f"correct {origin}")
+            return cls(path.resolve())
+        start = (cwd or Path.cwd()).resolve()
+        for folder in (start, *start.parents):
+            if (folder / "corpus").is_dir():
+                return cls(folder)
+        path = data_folder() / "home"
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"cannot make the home {path}: {error.strerror}", "name another with --home"
+            ) from error
+        return cls(path)
+
+
+def data_folder() -> Path:
+    """The user's data folder for notesqa (`NOTESQA_DATA` overrides it)."""
+    if named := os.environ.get("NOTESQA_DATA"):
+        return Path(named).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_data_dir("notesqa", appauthor=False))
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingSettings:
+    """`[embedding]`: `model` is `builtin` or a sentence-transformers name or path."""
+
+    model: str = "builtin"
+    query_prompt: str = ""
+    passage_prompt: str = ""
+    dimensions: int = 0
+    batch_size: int = 0
+    device: str = ""
+    allow_download: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkingSettings:
+    """`[chunking]`: sizes in tokens of the embedder."""
+
+    tokens: int = 320
+
+
+@dataclass(frozen=True, slots=True)
+class RetrievalSettings:
+    """`[retrieval]`: `reranker` is a CrossEncoder's name or path, or empty."""
+
+    k: int = 8
+    reranker: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LlmSettings:
+    """`[llm]`: `model` is a GGUF file; with `base_url` it is the server's model name."""
+
+    model: str = ""
+    base_url: str = ""
+    context_tokens: int = 0
+    threads: int = 0
+    gpu_layers: int = -1
+    max_answer_tokens: int = 768
+    temperature: float = 0.0
+    timeout_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class TuiSettings:
+    """`[tui]`: theme name, and `[tui.keys]` from action to key."""
+
+    theme: str = "transmission-dark"
+    mathematics: str = "unicode"
+    keys: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything that `notesqa.toml` can say."""
+
+    embedding: EmbeddingSettings = field(default_factory=EmbeddingSettings)
+    chunking: ChunkingSettings = field(default_factory=ChunkingSettings)
+    retrieval: RetrievalSettings = field(default_factory=RetrievalSettings)
+    llm: LlmSettings = field(default_factory=LlmSettings)
+    tui: TuiSettings = field(default_factory=TuiSettings)
+
+    @classmethod
+    def load(cls, home: Home) -> Settings:
+        """Read the home's `notesqa.toml`, or the defaults where there is none.
+
+        Raises:
+            ConfigError: unreadable, no TOML, or an unknown key or a value of the
+                wrong type; the nearest known key is offered.
+        """
+        path = home.settings_file
+        try:
+            if not path.exists():
+                return cls()
+            if path.stat().st_size > _MAX_SETTINGS_BYTES:
+                raise ConfigError(f"{path} is too large for a settings file", "see the README")
+            raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        except OSError as error:
+            raise ConfigError(f"cannot read {path}: {error.strerror}", "check its rights") from error
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{path} is not UTF-8", "save it as UTF-8") from error
+        except tomllib.TOMLDecodeError as error:
+            raise ConfigError(f"{path} is not valid TOML: {error}", "correct that line") from error
+        return _build(cls, raw, "", path)
+
+
+def _build(cls: type[Any], raw: Mapping[str, Any], prefix: str, path: Path) -> Any:
+    known = {f.name: f for f in dataclasses.fields(cls)}
+    values: dict[str, Any] = {}
+    for key, value in raw.items():
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
+            offer = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(f"{path}: unknown key {prefix}{key}", offer)
+        default = _default(known[key])
+        if dataclasses.is_dataclass(default):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{path}: {prefix}{key} must be a table", f"write [{key}]")
+            values[key] = _build(type(default), value, f"{prefix}{key}.", path)
+        else:
+            values[key] = _checked(default, value, f"{prefix}{key}", path)
+    return cls(**values)
+
+
+def _default(f: dataclasses.Field[Any]) -> Any:
+    if f.default_factory is not dataclasses.MISSING:
+        return f.default_factory()
+    return f.default
+
+
+def _checked(default: Any, value: Any, name: str, path: Path) -> Any:
+    if isinstance(default, Mapping):
+        if isinstance(value, Mapping) and all(isinstance(v, str) for v in value.values()):
+            return dict(value)
+        raise ConfigError(f"{path}: {name} must map names to strings", 'write e.g. ask = "ctrl+g"')
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(default):
+        kind = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
+        raise ConfigError(f"{path}: {name} must be {kind[type(default)]}", f"it is {value!r}")
+    if isinstance(value, int) and not isinstance(value, bool) and value < -1:
+        raise ConfigError(f"{path}: {name} cannot be negative", f"it is {value!r}")
+    return value

@@ -1,0 +1,80 @@
+"""Chat models behind one protocol: a GGUF in this process, or a server."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from notesqa.config import Home, LlmSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a chat."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class ChatModel(Protocol):
+    """What every chat model offers. One generation at a time; others wait.
+
+    Attributes:
+        name: shown to the user and kept with the answer.
+        context_tokens: room for prompt and reply together.
+        supports_grammar: whether `stream` obeys `grammar`.
+    """
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def context_tokens(self) -> int: ...
+    @property
+    def supports_grammar(self) -> bool: ...
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        """Length of the prompt that `messages` become, in the model's tokens."""
+        ...
+
+    def stream(
+        self,
+        messages: Sequence[Message],
+        *,
+        grammar: str | None = None,
+        max_tokens: int = 512,
+        temperature: float = 0.0,
+        cancel: threading.Event | None = None,
+    ) -> Iterator[str]:
+        """The reply in pieces as it is written.
+
+        Setting `cancel` ends it within a token, also while the prompt is read;
+        the iterator then simply stops.
+
+        Raises:
+            ModelError: the model or the server failed, or the prompt is too long.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the model."""
+        ...
+
+
+def open_chat_model(settings: LlmSettings, home: Home) -> ChatModel | None:
+    """The chat model that the settings name, loaded; None when they name none.
+
+    Raises:
+        ModelError: it cannot be loaded.
+    """
+    if settings.base_url:
+        from notesqa.llm.openai import OpenAIChatModel
+
+        return OpenAIChatModel(settings)
+    if settings.model:
+        from notesqa.llm.llamacpp import LlamaCppChatModel
+
+        return LlamaCppChatModel(settings, home)
+    return None

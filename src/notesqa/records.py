@@ -1,0 +1,196 @@
+"""The records that flow through notesqa; all frozen.
+
+Offsets are counted in characters (Python code points) of `Document.text`, so
+`document.text[r.start:r.end]` is the text of any record `r` that has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+DocumentKind = Literal["excerpt", "article", "text"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Where a document stands: a file of the corpus and the line it begins on.
+
+    Attributes:
+        path: relative to the home, with forward slashes (`corpus/a.md`).
+        line: 1-based line in the file.
+    """
+
+    path: str
+    line: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One article, note or excerpt, as the reader hands it on.
+
+    Attributes:
+        id: stable name: of the content for an excerpt, of the path for a file.
+        title: what a person would look for; unique within the catalog.
+        text: the whole text as shown; what every offset refers to.
+        kind: `excerpt` (a line of a transmission), `article` (Markdown), `text`.
+        sources: every place it came from, first one first; never empty.
+        date: ISO `YYYY-MM-DD` from the front matter, or None.
+        tags: from the front matter.
+        truncated: the text was cut short by the feed (ends in an ellipsis).
+    """
+
+    id: str
+    title: str
+    text: str
+    kind: DocumentKind
+    sources: tuple[Source, ...]
+    date: str | None = None
+    tags: tuple[str, ...] = ()
+    truncated: bool = False
+
+    def source_at(self, offset: int) -> Source:
+        """The first source, with the line that the character at `offset` stands on."""
+        first = self.sources[0]
+        return Source(first.path, first.line + self.text.count("\n", 0, offset))
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """A passage of a document: what is embedded, indexed and returned.
+
+    Attributes:
+        ordinal: 0-based position among the document's chunks.
+        start, end: offsets into the document's text.
+        heading: headings above it, outermost first, without the title.
+        text: `document.text[start:end]`.
+        tokens: length in tokens of the embedder that it was cut for.
+    """
+
+    id: str
+    document_id: str
+    ordinal: int
+    start: int
+    end: int
+    heading: tuple[str, ...]
+    text: str
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A search result: a chunk with its place, its score and why.
+
+    Attributes:
+        rank: 1 for the best.
+        score: what the results are sorted by; comparable within one search.
+        source: `path:line` of the passage's first line.
+        heading: headings above the passage, joined by ` › `.
+        scores: the parts that make up the score, by name.
+    """
+
+    rank: int
+    score: float
+    chunk_id: str
+    document_id: str
+    title: str
+    source: str
+    heading: str
+    text: str
+    start: int
+    end: int
+    scores: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Citation:
+    """A numbered reference from a sentence of an answer to the notes.
+
+    Attributes:
+        n: the number shown, from 1.
+        quote: the words that support the sentence; `document.text[start:end]`.
+    """
+
+    n: int
+    chunk_id: str
+    document_id: str
+    title: str
+    source: str
+    quote: str
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence of an answer.
+
+    Attributes:
+        text: without citation marks.
+        citations: numbers of the citations that it rests on.
+        supported: whether the cited passages were found to say it.
+        reason: why not, when it is not supported; else empty.
+    """
+
+    text: str
+    citations: tuple[int, ...]
+    supported: bool = True
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer, or an honest refusal.
+
+    Attributes:
+        refused: the notes do not say; `sentences` then holds the one that says so.
+        engine: `extractive`, or the chat model's name.
+        nearest: the answer quotes what is nearest, since it is uncertain that
+            the notes answer at all.
+        confidence: calibrated probability that the notes answer, or None.
+        stopped: the user stopped it before its end.
+        seconds: wall time by part (`search`, `answer`, …).
+    """
+
+    question: str
+    sentences: tuple[Sentence, ...]
+    citations: tuple[Citation, ...]
+    refused: bool
+    engine: str
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    nearest: bool = False
+    confidence: float | None = None
+    stopped: bool = False
+    passages: tuple[Passage, ...] = ()
+    alternative: Answer | None = None
+
+    @property
+    def text(self) -> str:
+        """The sentences with their marks: `第一句。[1] 第二句。[1][2]`."""
+        parts = []
+        for sentence in self.sentences:
+            marks = "".join(f"[{n}]" for n in sentence.citations)
+            parts.append(sentence.text + marks)
+        return " ".join(parts) if _mostly_latin(parts) else "".join(parts)
+
+    @property
+    def unsupported(self) -> int:
+        """How many sentences are not supported by what they cite."""
+        return sum(not sentence.supported for sentence in self.sentences)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """One question and its answer, as the next turn sees it."""
+
+    question: str
+    answer: Answer
+
+
+def _mostly_latin(parts: list[str]) -> bool:
+    text = "".join(parts)
+    return sum(char.isascii() for char in text) * 2 > len(text)
