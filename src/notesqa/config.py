@@ -176,7 +176,9 @@ class Settings:
                 raise ConfigError(f"{path} is too large for a settings file", "see the README")
             raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except OSError as error:
-            raise ConfigError(f"cannot read {path}: {error.strerror}", "check its rights") from error
+            raise ConfigError(
+                f"cannot read {path}: {error.strerror}", "check its rights"
+            ) from error
         except UnicodeDecodeError as error:
             raise ConfigError(f"{path} is not UTF-8", "save it as UTF-8") from error
         except tomllib.TOMLDecodeError as error:

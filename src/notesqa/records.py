@@ -82,6 +82,16 @@ class Chunk:
 
 
 @dataclass(frozen=True, slots=True)
+class Entry:
+    """A chunk as a search engine takes it in."""
+
+    key: int
+    title: str
+    heading: str
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Passage:
     """A search result: a chunk with its place, its score and why.
 

@@ -1,0 +1,741 @@
+"""The catalog: one SQLite file that is the only truth about a home.
+
+Documents, chunks, vectors, terms and files belong to *commits*. A rebuild is one
+transaction that adds a commit; rows carry the commit that added them and the one
+that removed them, so a reader keeps a whole state and a search engine can follow.
+Conversations live here too, with the cited text as it was.
+
+The only module that imports sqlite3 and sqlite_utils.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import sqlite3
+import threading
+import uuid
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from sqlite_utils import Database
+from sqlite_utils.migrations import Migrations
+
+from notesqa.errors import CatalogError
+from notesqa.records import Chunk, Document, DocumentKind, Entry, Source
+
+CATALOG_FILE = "catalog.db"
+_IN_LIMIT = 500
+
+_migrations = Migrations("notesqa")
+
+
+@_migrations(name="0001_documents_chunks_vectors")
+def _m0001(db: Database) -> None:
+    db.execute("CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
+    db.execute(
+        "CREATE TABLE commits (id INTEGER PRIMARY KEY, created TEXT NOT NULL, recipe TEXT NOT NULL,"
+        " embedder TEXT NOT NULL, files INTEGER NOT NULL, documents INTEGER NOT NULL,"
+        " duplicates INTEGER NOT NULL, chunks INTEGER NOT NULL, seconds REAL NOT NULL)"
+    )
+    db.execute(
+        "CREATE TABLE files (path TEXT PRIMARY KEY, size INTEGER NOT NULL,"
+        " mtime_ns INTEGER NOT NULL, hash TEXT NOT NULL, reason TEXT, reading BLOB)"
+    )
+    db.execute(
+        "CREATE TABLE documents (pk INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL,"
+        " title TEXT NOT NULL, text TEXT NOT NULL, kind TEXT NOT NULL, date TEXT,"
+        " tags TEXT NOT NULL, truncated INTEGER NOT NULL, sources TEXT NOT NULL,"
+        " hash TEXT NOT NULL, added INTEGER NOT NULL, removed INTEGER)"
+    )
+    db.execute("CREATE UNIQUE INDEX live_documents ON documents (id) WHERE removed IS NULL")
+    db.execute(
+        "CREATE TABLE chunks (pk INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL,"
+        " document INTEGER NOT NULL, ordinal INTEGER NOT NULL, start INTEGER NOT NULL,"
+        " stop INTEGER NOT NULL, line INTEGER NOT NULL, heading TEXT NOT NULL,"
+        " text TEXT NOT NULL, tokens INTEGER NOT NULL, embedded BLOB NOT NULL,"
+        " added INTEGER NOT NULL, removed INTEGER)"
+    )
+    db.execute("CREATE INDEX chunks_of_document ON chunks (document, ordinal)")
+    db.execute("CREATE INDEX chunks_by_id ON chunks (id)")
+    db.execute("CREATE INDEX chunks_removed ON chunks (removed) WHERE removed IS NOT NULL")
+    db.execute("CREATE INDEX chunks_added ON chunks (added)")
+    db.execute("CREATE TABLE embedders (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)")
+    db.execute(
+        "CREATE TABLE vectors (embedder INTEGER NOT NULL, embedded BLOB NOT NULL,"
+        " vector BLOB NOT NULL, PRIMARY KEY (embedder, embedded)) WITHOUT ROWID"
+    )
+    db.execute(
+        "CREATE TABLE terms (document INTEGER NOT NULL, zh TEXT NOT NULL, en TEXT NOT NULL,"
+        " abbr TEXT NOT NULL)"
+    )
+    db.execute("CREATE INDEX terms_of_document ON terms (document)")
+    db.execute("INSERT INTO state VALUES ('identity', ?)", [uuid.uuid4().hex])
+    db.execute("INSERT INTO state VALUES ('oldest', '0')")
+
+
+@_migrations(name="0002_conversations")
+def _m0002(db: Database) -> None:
+    db.execute(
+        "CREATE TABLE conversations (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL,"
+        " created TEXT NOT NULL, updated TEXT NOT NULL, deleted TEXT)"
+    )
+    db.execute(
+        "CREATE TABLE turns (id INTEGER PRIMARY KEY AUTOINCREMENT, conversation INTEGER NOT NULL"
+        " REFERENCES conversations (id), asked_at TEXT NOT NULL, question TEXT NOT NULL,"
+        " answer TEXT NOT NULL)"
+    )
+    db.execute("CREATE INDEX turns_of_conversation ON turns (conversation)")
+
+
+@dataclass(frozen=True, slots=True)
+class Commit:
+    """What one rebuild left.
+
+    Attributes:
+        recipe: versions of reader, chunker and their settings; a change of it
+            makes every document new.
+        embedder: name of the embedder whose vectors belong to it.
+    """
+
+    id: int
+    created: str
+    recipe: str
+    embedder: str
+    files: int
+    documents: int
+    duplicates: int
+    chunks: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class FileRow:
+    """A file of the corpus as it was last read; `reading` is what it held."""
+
+    path: str
+    size: int
+    mtime_ns: int
+    hash: str
+    reason: str | None
+    reading: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class NewChunk:
+    """A chunk to be committed, the line breaks before it, and its embedded text's key."""
+
+    chunk: Chunk
+    line: int
+    embedded: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """A document to be committed with its chunks and the terms found in it."""
+
+    document: Document
+    hash: str
+    chunks: tuple[NewChunk, ...]
+    terms: tuple[tuple[str, str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LiveDocument:
+    """What is needed to tell whether a document has changed."""
+
+    pk: int
+    id: str
+    hash: str
+    sources: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRow:
+    """A chunk joined with what its document says of it."""
+
+    pk: int
+    id: str
+    document_pk: int
+    document_id: str
+    ordinal: int
+    start: int
+    end: int
+    heading: tuple[str, ...]
+    text: str
+    title: str
+    source: str
+    kind: str
+    date: str | None
+    tags: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """A document without its text."""
+
+    id: str
+    title: str
+    kind: str
+    date: str | None
+    tags: tuple[str, ...]
+    sources: tuple[str, ...]
+    truncated: bool
+    characters: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationInfo:
+    """A kept conversation."""
+
+    id: int
+    title: str
+    created: str
+    updated: str
+    turns: int
+
+
+def text_key(text: str) -> bytes:
+    """The key under which the vector of `text` is kept (16 bytes of BLAKE2b)."""
+    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
+
+
+@contextlib.contextmanager
+def _mapped(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        text = str(error)
+        if "readonly" in text or "unable to open" in text:
+            raise CatalogError(
+                f"cannot write to {path.parent}: {text}", "check the rights of the index folder"
+            ) from error
+        if "full" in text:
+            raise CatalogError(
+                f"the disk that holds {path.parent} is full", "free some space and run again"
+            ) from error
+        if "locked" in text or "busy" in text:
+            raise CatalogError(
+                f"{path} is in use by another program", "wait for it to end and run again"
+            ) from error
+        if isinstance(error, sqlite3.DatabaseError) and (
+            "malformed" in text or "not a database" in text or "corrupt" in text
+        ):
+            raise CatalogError(
+                f"{path} is damaged: {text}",
+                "move it away and run: notesqa index --full (only saved conversations are lost)",
+            ) from error
+        raise CatalogError(f"{path}: {text}", "run: notesqa doctor") from error
+
+
+class Catalog:
+    """The catalog of one home. Safe to use from several threads.
+
+    Raises:
+        CatalogError: from every method, when SQLite fails.
+    """
+
+    def __init__(self, folder: Path, *, write: bool = False) -> None:
+        """Open the catalog in `folder`; with `write` make or migrate it.
+
+        Raises:
+            CatalogError: not there (without `write`), of another version, damaged,
+                or not writable.
+        """
+        self.path = folder / CATALOG_FILE
+        self._lock = threading.RLock()
+        if write:
+            try:
+                folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise CatalogError(
+                    f"cannot make the index folder {folder}: {error.strerror}",
+                    "check the rights of its parent",
+                ) from error
+        elif not self.path.is_file():
+            raise CatalogError("there is no index yet", "build it: notesqa index")
+        with _mapped(self.path):
+            self._db = self._connect(write)
+            if write:
+                _migrations.apply(self._db)
+            elif _migrations.pending(self._db):
+                raise CatalogError(
+                    "the index was made by an older notesqa", "bring it up to date: notesqa index"
+                )
+
+    def _connect(self, write: bool) -> Database:
+        connection = sqlite3.connect(
+            f"{self.path.resolve().as_uri()}?mode={'rwc' if write else 'rw'}",
+            uri=True,
+            timeout=30,
+            check_same_thread=False,
+        )
+        try:
+            if write:
+                # The probe row finds a read-only folder before any work is done.
+                connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.OperationalError as error:
+            connection.close()
+            if write or "malformed" in str(error):
+                raise
+            # On read-only media WAL cannot be used; nobody can write there either.
+            connection = sqlite3.connect(
+                f"{self.path.resolve().as_uri()}?mode=ro&immutable=1",
+                uri=True,
+                check_same_thread=False,
+            )
+        connection.execute("PRAGMA synchronous = NORMAL")
+        return Database(connection, execute_plugins=False)
+
+    def close(self) -> None:
+        """Close the connection; the catalog cannot be used afterwards."""
+        with self._lock, contextlib.suppress(sqlite3.Error):
+            self._db.conn.close()
+
+    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        with self._lock, _mapped(self.path):
+            return list(self._db.execute(sql, values).fetchall())
+
+    # -- commits -------------------------------------------------------------
+
+    @property
+    def identity(self) -> str:
+        """Tells this catalog from one that was made anew in its place."""
+        return str(self._rows("SELECT value FROM state WHERE key = 'identity'")[0][0])
+
+    def head(self) -> int:
+        """Number of the latest commit; 0 before the first."""
+        return int(self._rows("SELECT coalesce(max(id), 0) FROM commits")[0][0])
+
+    def commit(self) -> Commit | None:
+        """The latest commit, or None before the first."""
+        rows = self._rows(
+            "SELECT id, created, recipe, embedder, files, documents, duplicates, chunks, seconds"
+            " FROM commits ORDER BY id DESC LIMIT 1"
+        )
+        return Commit(*rows[0]) if rows else None
+
+    def files(self) -> dict[str, FileRow]:
+        """Every file of the corpus as last read, by path."""
+        rows = self._rows("SELECT path, size, mtime_ns, hash, reason, reading FROM files")
+        return {row[0]: FileRow(*row) for row in rows}
+
+    def file_stats(self) -> dict[str, tuple[int, int, str | None]]:
+        """Size, mtime in ns and the reason why it was not read, by path."""
+        rows = self._rows("SELECT path, size, mtime_ns, reason FROM files ORDER BY path")
+        return {row[0]: (row[1], row[2], row[3]) for row in rows}
+
+    def live_documents(self) -> dict[str, LiveDocument]:
+        """Every document of the latest commit, by id."""
+        rows = self._rows("SELECT pk, id, hash, sources FROM documents WHERE removed IS NULL")
+        return {row[1]: LiveDocument(*row) for row in rows}
+
+    def add_commit(
+        self,
+        *,
+        recipe: str,
+        embedder: str,
+        files: Iterable[FileRow],
+        gone_files: Iterable[str],
+        added: Iterable[NewDocument],
+        removed: Iterable[int],
+        moved: Mapping[int, Document],
+        duplicates: int,
+        seconds: float,
+        purge: bool = False,
+    ) -> Commit:
+        """Add one commit, all of it or nothing.
+
+        Args:
+            files: files read anew; `gone_files`: paths that are no more.
+            added: new documents, or new versions of them.
+            removed: primary keys of documents that are gone or replaced.
+            moved: documents whose text stayed and whose sources changed.
+            purge: forget the rows of earlier commits altogether.
+        """
+        with self._lock, _mapped(self.path), self._db.atomic() as db:
+            number = self.head() + 1
+            db.table("files").upsert_all(
+                (
+                    {
+                        "path": f.path,
+                        "size": f.size,
+                        "mtime_ns": f.mtime_ns,
+                        "hash": f.hash,
+                        "reason": f.reason,
+                        "reading": f.reading,
+                    }
+                    for f in files
+                ),
+                pk="path",
+            )
+            for path in gone_files:
+                db.execute("DELETE FROM files WHERE path = ?", [path])
+            for pk in removed:
+                db.execute("UPDATE documents SET removed = ? WHERE pk = ?", [number, pk])
+                db.execute(
+                    "UPDATE chunks SET removed = ? WHERE document = ? AND removed IS NULL",
+                    [number, pk],
+                )
+                db.execute("DELETE FROM terms WHERE document = ?", [pk])
+            for pk, document in moved.items():
+                db.execute(
+                    "UPDATE documents SET sources = ? WHERE pk = ?",
+                    [encode_sources(document.sources), pk],
+                )
+            for new in added:
+                self._add_document(new, number)
+            if purge:
+                db.execute("DELETE FROM chunks WHERE removed IS NOT NULL")
+                db.execute("DELETE FROM documents WHERE removed IS NOT NULL")
+                db.execute("UPDATE state SET value = ? WHERE key = 'oldest'", [str(number)])
+            count = "SELECT count(*) FROM"
+            db.execute(
+                f"INSERT INTO commits VALUES (?, ?, ?, ?, ({count} files),"
+                f" ({count} documents WHERE removed IS NULL), ?,"
+                f" ({count} chunks WHERE removed IS NULL), ?)",
+                [number, _now(), recipe, embedder, duplicates, seconds],
+            )
+        commit = self.commit()
+        if commit is None:
+            raise CatalogError("the commit was not kept", "run: notesqa doctor")
+        return commit
+
+    def _add_document(self, new: NewDocument, number: int) -> None:
+        document = new.document
+        cursor = self._db.execute(
+            "INSERT INTO documents (id, title, text, kind, date, tags, truncated, sources, hash,"
+            " added) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [
+                document.id,
+                document.title,
+                document.text,
+                document.kind,
+                document.date,
+                json.dumps(document.tags, ensure_ascii=False),
+                int(document.truncated),
+                encode_sources(document.sources),
+                new.hash,
+                number,
+            ],
+        )
+        pk = cursor.lastrowid
+        self._db.conn.executemany(
+            "INSERT INTO chunks (id, document, ordinal, start, stop, line, heading, text, tokens,"
+            " embedded, added) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                (
+                    c.chunk.id,
+                    pk,
+                    c.chunk.ordinal,
+                    c.chunk.start,
+                    c.chunk.end,
+                    c.line,
+                    json.dumps(c.chunk.heading, ensure_ascii=False),
+                    c.chunk.text,
+                    c.chunk.tokens,
+                    c.embedded,
+                    number,
+                )
+                for c in new.chunks
+            ),
+        )
+        self._db.conn.executemany(
+            "INSERT INTO terms VALUES (?, ?, ?, ?)", ((pk, *term) for term in new.terms)
+        )
+
+    # -- vectors -------------------------------------------------------------
+
+    def missing_vectors(self, embedder: str, keys: Iterable[bytes]) -> set[bytes]:
+        """Those of `keys` for which no vector of `embedder` is kept yet."""
+        wanted = list(dict.fromkeys(keys))
+        have: set[bytes] = set()
+        number = self._embedder(embedder)
+        for part in _parts(wanted):
+            marks = ",".join("?" * len(part))
+            rows = self._rows(
+                f"SELECT embedded FROM vectors WHERE embedder = ? AND embedded IN ({marks})",
+                [number, *part],
+            )
+            have.update(row[0] for row in rows)
+        return {key for key in wanted if key not in have}
+
+    def add_vectors(self, embedder: str, vectors: Iterable[tuple[bytes, bytes]]) -> None:
+        """Keep vectors (fp16 bytes) at once, so that an interrupted rebuild resumes here."""
+        with self._lock, _mapped(self.path), self._db.atomic() as db:
+            number = self._embedder(embedder, make=True)
+            db.conn.executemany(
+                "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
+                ((number, key, vector) for key, vector in vectors),
+            )
+
+    def prune_vectors(self, embedder: str) -> None:
+        """Forget the vectors that no chunk and no `embedder` needs."""
+        with self._lock, _mapped(self.path), self._db.atomic() as db:
+            db.execute("DELETE FROM vectors WHERE embedder <> ?", [self._embedder(embedder)])
+            db.execute("DELETE FROM vectors WHERE embedded NOT IN (SELECT embedded FROM chunks)")
+
+    def _embedder(self, name: str, *, make: bool = False) -> int:
+        if make:
+            self._db.execute("INSERT OR IGNORE INTO embedders (name) VALUES (?)", [name])
+        rows = self._rows("SELECT id FROM embedders WHERE name = ?", [name])
+        return int(rows[0][0]) if rows else -1
+
+    # -- the change log that engines follow -----------------------------------
+
+    def oldest(self) -> int:
+        """The earliest commit from which a follower can still catch up."""
+        return int(self._rows("SELECT value FROM state WHERE key = 'oldest'")[0][0])
+
+    def removed(self, since: int, until: int) -> list[int]:
+        """Keys of chunks that a follower at `since` has and that are gone at `until`."""
+        rows = self._rows(
+            "SELECT pk FROM chunks WHERE removed > ? AND removed <= ? AND added <= ?",
+            [since, until, since],
+        )
+        return [row[0] for row in rows]
+
+    def entries(self, since: int, until: int) -> Iterator[Entry]:
+        """Chunks that were added after `since` and are live at `until`, by key."""
+        for row in self._stream(
+            "SELECT c.pk, d.title, c.heading, c.text FROM chunks c"
+            " JOIN documents d ON d.pk = c.document WHERE c.pk > ? AND c.added > ?"
+            " AND c.added <= ? AND (c.removed IS NULL OR c.removed > ?) ORDER BY c.pk LIMIT ?",
+            [since, until, until],
+        ):
+            yield Entry(row[0], row[1], " ".join(json.loads(row[2])), row[3])
+
+    def vectors(self, since: int, until: int, embedder: str) -> Iterator[tuple[int, bytes]]:
+        """Key and fp16 vector of the same chunks as `entries`."""
+        number = self._embedder(embedder)
+        yield from self._stream(
+            f"SELECT c.pk, v.vector FROM chunks c JOIN vectors v ON v.embedded = c.embedded"
+            f" AND v.embedder = {number} WHERE c.pk > ? AND c.added > ? AND c.added <= ?"
+            " AND (c.removed IS NULL OR c.removed > ?) ORDER BY c.pk LIMIT ?",
+            [since, until, until],
+        )
+
+    def count(self, since: int, until: int) -> int:
+        """How many chunks `entries` yields."""
+        return int(
+            self._rows(
+                "SELECT count(*) FROM chunks WHERE added > ? AND added <= ?"
+                " AND (removed IS NULL OR removed > ?)",
+                [since, until, until],
+            )[0][0]
+        )
+
+    def _stream(self, sql: str, values: Sequence[Any], page: int = 2000) -> Iterator[Any]:
+        # Pages keep the lock short, so that a search is never behind a long catch-up.
+        last = 0
+        while rows := self._rows(sql, [last, *values, page]):
+            yield from rows
+            last = rows[-1][0]
+
+    # -- reading ---------------------------------------------------------------
+
+    def document(self, document_id: str) -> Document:
+        """The latest version of a document.
+
+        Raises:
+            CatalogError: there is none of that id.
+        """
+        rows = self._rows(
+            "SELECT id, title, text, kind, sources, date, tags, truncated FROM documents"
+            " WHERE id = ? ORDER BY removed IS NULL DESC, pk DESC LIMIT 1",
+            [document_id],
+        )
+        if not rows:
+            raise CatalogError(
+                f"there is no document {document_id}", "list them: notesqa status --json"
+            )
+        row = rows[0]
+        kind: DocumentKind = row[3]
+        return Document(
+            row[0], row[1], row[2], kind, decode_sources(row[4]), row[5],
+            tuple(json.loads(row[6])), bool(row[7]),
+        )  # fmt: skip
+
+    def documents(self) -> list[DocumentInfo]:
+        """Every document of the latest commit, by title."""
+        rows = self._rows(
+            "SELECT id, title, kind, date, tags, sources, truncated, length(text) FROM documents"
+            " WHERE removed IS NULL ORDER BY title, id"
+        )
+        return [
+            DocumentInfo(
+                r[0], r[1], r[2], r[3], tuple(json.loads(r[4])),
+                tuple(str(s) for s in decode_sources(r[5])), bool(r[6]), r[7],
+            )
+            for r in rows
+        ]  # fmt: skip
+
+    def chunk_rows(self, keys: Iterable[int]) -> dict[int, ChunkRow]:
+        """Chunks by key; also of earlier commits, while they are kept."""
+        found: dict[int, ChunkRow] = {}
+        for part in _parts(list(keys)):
+            marks = ",".join("?" * len(part))
+            for row in self._rows(f"{_CHUNK_ROW} WHERE c.pk IN ({marks})", part):
+                found[row[0]] = _chunk_row(row)
+        return found
+
+    def chunks_of(self, document_id: str) -> list[ChunkRow]:
+        """All live chunks of a document, in order."""
+        rows = self._rows(
+            f"{_CHUNK_ROW} WHERE d.id = ? AND c.removed IS NULL ORDER BY c.ordinal", [document_id]
+        )
+        return [_chunk_row(row) for row in rows]
+
+    def neighbours(self, document_pk: int, ordinals: Iterable[int]) -> list[ChunkRow]:
+        """Chunks of one document (version) by ordinal."""
+        wanted = list(ordinals)
+        marks = ",".join("?" * len(wanted))
+        rows = self._rows(
+            f"{_CHUNK_ROW} WHERE c.document = ? AND c.ordinal IN ({marks}) ORDER BY c.ordinal",
+            [document_pk, *wanted],
+        )
+        return [_chunk_row(row) for row in rows]
+
+    def chunk_keys(
+        self,
+        *,
+        sources: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        after: str | None = None,
+        before: str | None = None,
+    ) -> list[int]:
+        """Keys of live chunks whose document meets every filter that is given.
+
+        Args:
+            sources: globs over the path relative to the home, or its file name.
+            tags: all must be there.
+            after, before: ISO dates, both inclusive; documents without a date fail.
+        """
+        wheres, values = ["d.removed IS NULL", "c.removed IS NULL"], list[Any]()
+        if sources:
+            globs = []
+            for glob in sources:
+                globs.append("json_extract(s.value, '$[0]') GLOB ?")
+                values.append(glob)
+                if "/" not in glob:
+                    globs.append("json_extract(s.value, '$[0]') GLOB ?")
+                    values.append(f"*/{glob}")
+            wheres.append(
+                f"EXISTS (SELECT 1 FROM json_each(d.sources) s WHERE {' OR '.join(globs)})"
+            )
+        for tag in tags:
+            wheres.append(
+                "EXISTS (SELECT 1 FROM json_each(d.tags) t WHERE lower(t.value) = lower(?))"
+            )
+            values.append(tag)
+        if after:
+            wheres.append("d.date >= ?")
+            values.append(after)
+        if before:
+            wheres.append("d.date <= ?")
+            values.append(before)
+        rows = self._rows(
+            "SELECT c.pk FROM chunks c JOIN documents d ON d.pk = c.document WHERE "
+            + " AND ".join(wheres),
+            values,
+        )
+        return [row[0] for row in rows]
+
+    def terms(self) -> list[tuple[str, str, str]]:
+        """Chinese name, English name and abbreviation found in the notes; any may be empty."""
+        return self._rows("SELECT DISTINCT zh, en, abbr FROM terms ORDER BY zh, en, abbr")
+
+    def check(self) -> list[str]:
+        """Problems that SQLite finds in its file; empty when there are none."""
+        rows = self._rows("PRAGMA quick_check(5)")
+        return [row[0] for row in rows if row[0] != "ok"]
+
+    # -- conversations -----------------------------------------------------------
+
+    def conversations(self, query: str = "") -> list[ConversationInfo]:
+        """Kept conversations, latest first; with `query` those that hold it."""
+        like = f"%{query}%"
+        rows = self._rows(
+            "SELECT c.id, c.title, c.created, c.updated, count(t.id) FROM conversations c"
+            " LEFT JOIN turns t ON t.conversation = c.id WHERE c.deleted IS NULL AND (? = '' OR"
+            " c.title LIKE ? OR EXISTS (SELECT 1 FROM turns q WHERE q.conversation = c.id"
+            " AND (q.question LIKE ? OR q.answer LIKE ?)))"
+            " GROUP BY c.id ORDER BY c.updated DESC, c.id DESC",
+            [query, like, like, like],
+        )
+        return [ConversationInfo(*row) for row in rows]
+
+    def turns(self, conversation: int) -> list[tuple[str, str]]:
+        """Time and answer (JSON) of every turn, in order."""
+        return self._rows(
+            "SELECT asked_at, answer FROM turns WHERE conversation = ? ORDER BY id", [conversation]
+        )
+
+    def add_turn(self, conversation: int | None, title: str, question: str, answer: str) -> int:
+        """Keep a turn, in a new conversation where none is named; returns its id."""
+        now = _now()
+        with self._lock, _mapped(self.path), self._db.atomic() as db:
+            if conversation is None:
+                conversation = db.execute(
+                    "INSERT INTO conversations (title, created, updated) VALUES (?, ?, ?)",
+                    [title, now, now],
+                ).lastrowid
+            db.execute(
+                "INSERT INTO turns (conversation, asked_at, question, answer) VALUES (?, ?, ?, ?)",
+                [conversation, now, question, answer],
+            )
+            db.execute("UPDATE conversations SET updated = ? WHERE id = ?", [now, conversation])
+        if conversation is None:
+            raise CatalogError("the conversation was not kept", "run: notesqa doctor")
+        return conversation
+
+    def rename_conversation(self, conversation: int, title: str) -> None:
+        """Give a conversation another title."""
+        with self._lock, _mapped(self.path), self._db.atomic() as db:
+            db.execute("UPDATE conversations SET title = ? WHERE id = ?", [title, conversation])
+
+    def mark_conversation(self, conversation: int, *, deleted: bool) -> None:
+        """Delete a conversation so that it can be restored, or restore it."""
+        with self._lock, _mapped(self.path), self._db.atomic() as db:
+            db.execute(
+                "UPDATE conversations SET deleted = ? WHERE id = ?",
+                [_now() if deleted else None, conversation],
+            )
+
+
+_CHUNK_ROW = (
+    "SELECT c.pk, c.id, c.document, d.id, c.ordinal, c.start, c.stop, c.heading, c.text, d.title,"
+    " d.sources, c.line, d.kind, d.date, d.tags FROM chunks c JOIN documents d ON d.pk = c.document"
+)
+
+
+def _chunk_row(row: Any) -> ChunkRow:
+    path, line = json.loads(row[10])[0]
+    return ChunkRow(
+        row[0], row[1], row[2], row[3], row[4], row[5], row[6], tuple(json.loads(row[7])), row[8],
+        row[9], f"{path}:{line + row[11]}", row[12], row[13], tuple(json.loads(row[14])),
+    )  # fmt: skip
+
+
+def encode_sources(sources: Sequence[Source]) -> str:
+    """Sources as the JSON that the catalog keeps."""
+    return json.dumps([[s.path, s.line] for s in sources], ensure_ascii=False)
+
+
+def decode_sources(raw: str) -> tuple[Source, ...]:
+    """The inverse of `encode_sources`."""
+    return tuple(Source(path, line) for path, line in json.loads(raw))
+
+
+def _parts(items: list[Any]) -> Iterator[list[Any]]:
+    for first in range(0, len(items), _IN_LIMIT):
+        yield items[first : first + _IN_LIMIT]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

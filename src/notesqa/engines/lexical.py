@@ -1,0 +1,216 @@
+"""BM25 over words and over character bigrams, in a tantivy index.
+
+Text comes in already cut into words and grams, so that tantivy only counts. Both
+fields are scored with BM25 (k1 = 1.2, b = 0.75; Robertson & Zaragoza 2009, "The
+Probabilistic Relevance Framework").
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import tantivy
+
+from notesqa.engines import (
+    ChangeLog,
+    Progress,
+    State,
+    fresh_folder,
+    read_state,
+    write_state,
+)
+from notesqa.errors import CatalogError
+from notesqa.records import Entry
+
+Analyzer = Callable[[Entry], tuple[list[str], list[str]]]
+"""From a chunk to its words and its grams."""
+
+_HEAP_BYTES = 64 << 20
+_ANALYZER = "notesqa"
+
+
+def _schema() -> tantivy.Schema:
+    builder = tantivy.SchemaBuilder()
+    builder.add_unsigned_field("key", indexed=True, fast=True)
+    for name in ("words", "grams"):
+        builder.add_text_field(name, tokenizer_name=_ANALYZER, index_option="freq")
+    return builder.build()
+
+
+def _analyzer() -> tantivy.TextAnalyzer:
+    return tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
+
+
+class LexicalEngine:
+    """Follower that finds chunks by the words they hold."""
+
+    name = "lexical"
+
+    def __init__(self, folder: Path, analyze: Analyzer, recipe: str) -> None:
+        """Open the index in `folder`; nothing is built before `catch_up`.
+
+        Args:
+            recipe: version of the analysis; another one rebuilds the index.
+        """
+        self._folder = folder
+        self._analyze = analyze
+        self._recipe = f"1/{recipe}"
+        self._state = read_state(folder)
+        self._schema = _schema()
+        self._index: tantivy.Index | None = None
+        self._searcher: tantivy.Searcher | None = None
+        if self._state is not None:
+            try:
+                self._open(self._state)
+            except ValueError:
+                # A damaged index is derived data: forget it, catch_up makes it anew.
+                self._state = None
+
+    def _open(self, state: State) -> None:
+        self._index = tantivy.Index.open(str(self._folder / state.files[0]))
+        self._index.register_tokenizer(_ANALYZER, _analyzer())
+        self._index.reload()
+        self._searcher = self._index.searcher()
+
+    @property
+    def commit(self) -> int:
+        """The commit that the engine has reached; 0 before the first."""
+        return self._state.commit if self._state else 0
+
+    def is_current(self, log: ChangeLog) -> bool:
+        """Whether `catch_up` has nothing to do."""
+        state = self._state
+        return state is not None and state.follows(log, self._recipe) and state.commit == log.head()
+
+    def catch_up(self, log: ChangeLog, progress: Progress | None = None) -> None:
+        """Apply the commits that came since.
+
+        Raises:
+            CatalogError: the folder cannot be written.
+        """
+        head = log.head()
+        self._state = read_state(self._folder)
+        state = self._state
+        try:
+            if state is not None and state.follows(log, self._recipe):
+                self._open(state)
+                if state.commit < head:
+                    self._apply(log, state.commit, head, progress)
+            else:
+                fresh_folder(self._folder)
+                (self._folder / "segments").mkdir()
+                self._index = tantivy.Index(self._schema, path=str(self._folder / "segments"))
+                self._index.register_tokenizer(_ANALYZER, _analyzer())
+                self._apply(log, 0, head, progress)
+        except (ValueError, OSError) as error:
+            raise CatalogError(
+                f"the word index in {self._folder} cannot be written: {error}",
+                "check the folder's rights and free space, or delete it; it is made anew",
+            ) from error
+
+    def _apply(self, log: ChangeLog, since: int, head: int, progress: Progress | None) -> None:
+        if self._index is None:
+            raise CatalogError("the word index is not open", "run: notesqa index")
+        # One thread makes one segment, which is what searches fastest.
+        writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+        for key in log.removed(since, head):
+            writer.delete_documents_by_term("key", key)
+        total = log.count(since, head)
+        for done, entry in enumerate(log.entries(since, head), 1):
+            # Applying a change twice (killed before the state was written) must do no harm.
+            if since:
+                writer.delete_documents_by_term("key", entry.key)
+            words, grams = self._analyze(entry)
+            document = tantivy.Document()
+            document.add_unsigned("key", entry.key)
+            document.add_text("words", " ".join(words))
+            document.add_text("grams", " ".join(grams))
+            writer.add_document(document)
+            if progress and (done % 200 == 0 or done == total):
+                progress(done, total)
+        writer.commit()
+        writer.wait_merging_threads()
+        self._state = State(log.identity, self._recipe, head, ("segments",))
+        write_state(self._folder, self._state)
+        self._index.reload()
+        self._searcher = self._index.searcher()
+
+    # -- searching -------------------------------------------------------------
+
+    def _ready(self) -> tantivy.Searcher:
+        if self._searcher is None:
+            raise CatalogError("there is no word index yet", "build it: notesqa index")
+        return self._searcher
+
+    def size(self) -> int:
+        """How many chunks are indexed."""
+        return int(self._ready().num_docs)
+
+    def idf(self, field: str, terms: Sequence[str]) -> dict[str, float]:
+        """Inverse document frequency of each term: ln(1 + (N - n + 0.5) / (n + 0.5))."""
+        searcher = self._ready()
+        total = searcher.num_docs
+        found = {}
+        for term in terms:
+            n = searcher.doc_freq(field, term)
+            found[term] = math.log(1 + (max(total - n, 0) + 0.5) / (n + 0.5))
+        return found
+
+    def search(
+        self,
+        words: Mapping[str, float],
+        grams: Mapping[str, float],
+        limit: int,
+        allowed: Sequence[int] | None = None,
+    ) -> list[tuple[int, float]]:
+        """Keys and BM25 sums of the best chunks, best first.
+
+        Args:
+            words, grams: terms of the two fields with their weights.
+            allowed: only these keys, where given.
+        """
+        query = self._query(words, grams)
+        if query is None or limit < 1 or (allowed is not None and not allowed):
+            return []
+        if allowed is not None:
+            query = self._restricted(query, allowed)
+        return self._run(query, limit)
+
+    def scores(
+        self, field: str, terms: Mapping[str, float], keys: Sequence[int]
+    ) -> dict[int, float]:
+        """BM25 sum of `terms` in one field for each of `keys`; 0 where none occurs."""
+        query = self._query(terms, {}) if field == "words" else self._query({}, terms)
+        found = dict.fromkeys(keys, 0.0)
+        if query is not None and keys:
+            found.update(self._run(self._restricted(query, keys), len(keys)))
+        return found
+
+    def _run(self, query: tantivy.Query, limit: int) -> list[tuple[int, float]]:
+        searcher = self._ready()
+        hits = searcher.search(query, limit=limit, count=False).hits
+        keys = searcher.fast_field_values("key", [address for _, address in hits])
+        return [(int(key), float(score)) for key, (score, _) in zip(keys, hits, strict=True)]
+
+    def _restricted(self, query: tantivy.Query, keys: Sequence[int]) -> tantivy.Query:
+        members = tantivy.Query.term_set_query(self._schema, "key", list(keys))
+        return tantivy.Query.boolean_query(
+            [
+                (tantivy.Occur.Must, query),
+                (tantivy.Occur.Must, tantivy.Query.boost_query(members, 0.0)),
+            ]
+        )
+
+    def _query(
+        self, words: Mapping[str, float], grams: Mapping[str, float]
+    ) -> tantivy.Query | None:
+        parts = []
+        for field, terms in (("words", words), ("grams", grams)):
+            for term, weight in terms.items():
+                query = tantivy.Query.term_query(self._schema, field, term, index_option="freq")
+                if weight != 1.0:
+                    query = tantivy.Query.boost_query(query, weight)
+                parts.append((tantivy.Occur.Should, query))
+        return tantivy.Query.boolean_query(parts) if parts else None
