@@ -449,6 +449,13 @@ class Catalog:
             "INSERT INTO terms VALUES (?, ?, ?, ?)", ((pk, *term) for term in new.terms)
         )
 
+    def touch_files(self, files: Iterable[FileRow]) -> None:
+        """Note the new size and time of files whose content is as it was."""
+        rows = [(f.size, f.mtime_ns, f.path) for f in files]
+        if rows:
+            with self._lock, _mapped(self.path), self._db.atomic() as db:
+                db.conn.executemany("UPDATE files SET size = ?, mtime_ns = ? WHERE path = ?", rows)
+
     # -- vectors -------------------------------------------------------------
 
     def missing_vectors(self, embedder: str, keys: Iterable[bytes]) -> set[bytes]:

@@ -192,7 +192,7 @@ class LexicalEngine:
         searcher = self._ready()
         hits = searcher.search(query, limit=limit, count=False).hits
         keys = searcher.fast_field_values("key", [address for _, address in hits])
-        return [(int(key), float(score)) for key, (score, _) in zip(keys, hits, strict=True)]
+        return [(int(key or 0), float(score)) for key, (score, _) in zip(keys, hits, strict=True)]
 
     def _restricted(self, query: tantivy.Query, keys: Sequence[int]) -> tantivy.Query:
         members = tantivy.Query.term_set_query(self._schema, "key", list(keys))

@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 _BATCH = 8192
 
 
+def _parameters(selector: Any) -> Any:
+    parameters = faiss.SearchParameters()
+    parameters.sel = selector
+    return parameters
+
+
 def gpus() -> int:
     """How many GPUs FAISS can use."""
     return int(faiss.get_num_gpus())
@@ -195,7 +201,7 @@ class VectorEngine:
         rows = np.ascontiguousarray(query[None, :], dtype=np.float32)
         if allowed is not None:
             selector = faiss.IDSelectorBatch(np.array(allowed, dtype=np.int64))
-            scores, keys = index.search(rows, limit, params=faiss.SearchParameters(sel=selector))
+            scores, keys = index.search(rows, limit, params=_parameters(selector))
         elif self._gpu is not None:
             scores, positions = self._gpu.search(rows, limit)
             known = faiss.vector_to_array(index.id_map)
