@@ -1,0 +1,6 @@
+"""Answers whose every sentence cites its passage: see `Answerer`."""
+
+from notesqa.answering.answerer import Answerer
+from notesqa.answering.events import AnswerEvent, Delta, Finished, Found
+
+__all__ = ["AnswerEvent", "Answerer", "Delta", "Finished", "Found"]

@@ -1,0 +1,227 @@
+"""From a question to a checked answer: search, judge, compose, verify."""
+
+from __future__ import annotations
+
+import dataclasses
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from notesqa.answering.conversation import standalone
+from notesqa.answering.events import AnswerEvent, Delta, Finished, Found
+from notesqa.answering.extract import Extraction, extract
+from notesqa.answering.refusal import Judgement, judge, refusal_text
+from notesqa.errors import NotesqaError
+from notesqa.records import Answer, Citation, Passage, Sentence, Turn
+from notesqa.retrieval.ranking import load_weights
+
+if TYPE_CHECKING:
+    from notesqa.answering.compose import Composed
+    from notesqa.answering.prompting import Prompts
+    from notesqa.config import LlmSettings
+    from notesqa.llm import ChatModel
+    from notesqa.retrieval import Retriever
+    from notesqa.retrieval.query import Query
+
+EXTRACTIVE = "extractive"
+_MOST_UNSUPPORTED = 0.5
+
+
+class Answerer:
+    """Answers questions over one retriever."""
+
+    def __init__(
+        self,
+        retriever: Retriever,
+        settings: LlmSettings,
+        chat_model: Callable[[], ChatModel | None],
+        prompts: Callable[[], Prompts],
+    ) -> None:
+        """Model and prompts are asked for when an answer needs them, not before."""
+        self._retriever = retriever
+        self._settings = settings
+        self._chat_model = chat_model
+        self._prompts = prompts
+
+    def ask(
+        self, question: str, *, k: int = 8, llm: bool = True, history: Sequence[Turn] = ()
+    ) -> Answer:
+        """The answer, when it is whole. See `stream`."""
+        for event in self.stream(question, k=k, llm=llm, history=history):
+            if isinstance(event, Finished):
+                return event.answer
+        raise NotesqaError("the answer did not come to its end", "ask again")
+
+    def stream(
+        self,
+        question: str,
+        *,
+        k: int = 8,
+        llm: bool = True,
+        history: Sequence[Turn] = (),
+        cancel: threading.Event | None = None,
+    ) -> Iterator[AnswerEvent]:
+        """The answer in the making: `Found`, then `Delta`s, then `Finished`.
+
+        Args:
+            k: how many passages the answer may rest on.
+            llm: False composes without the chat model, also where there is one.
+            history: the turns before, for questions that need them.
+            cancel: when set, the answer ends soon and is marked as stopped.
+
+        Raises:
+            NotesqaError: the question is empty; the index, the model or a prompt fails.
+        """
+        if not question.strip():
+            raise NotesqaError("the question is empty", 'ask something: notesqa ask "…"')
+        started = time.perf_counter()
+        model = self._chat_model() if llm else None
+        loaded = time.perf_counter()
+        prompts = self._prompts() if model else None
+        asked = standalone(question, history, model, prompts) if history else question
+        query = self._retriever.analyse(asked)
+        hits = self._retriever.hits(query)
+        passages = self._retriever.passages(hits, k)
+        idf = self._retriever.idf(query)
+        searched = time.perf_counter()
+        yield Found(asked, tuple(passages))
+        extraction = extract(query, passages, idf, self._retriever.embedder)
+        judgement = judge(query, hits, extraction.coverage, load_weights())
+        seconds = {"load": loaded - started, "search": searched - loaded}
+
+        def finished(answer: Answer) -> Finished:
+            now = time.perf_counter()
+            times = {**seconds, "answer": now - searched, "total": now - started}
+            return Finished(
+                dataclasses.replace(
+                    answer,
+                    seconds={name: round(value, 4) for name, value in times.items()},
+                    confidence=round(judgement.probability, 4),
+                    passages=tuple(passages),
+                )
+            )
+
+        if judgement.outcome == "refuse":
+            yield finished(self._refusal(question, EXTRACTIVE))
+            return
+        extractive = self._extractive(question, extraction, judgement)
+        if model is None or prompts is None:
+            for sentence in extractive.sentences:
+                yield Delta(sentence.text + "".join(f"[{n}]" for n in sentence.citations))
+            yield finished(extractive)
+            return
+        composed: Composed | None = None
+        from notesqa.answering.compose import compose
+
+        for event in compose(
+            asked,
+            passages,
+            model,
+            prompts,
+            history=history,
+            cancel=cancel,
+            settings=self._settings,
+            segmenter=self._retriever.segmenter,
+            embedder=self._retriever.embedder,
+        ):
+            if isinstance(event, Delta):
+                yield event
+            else:
+                composed = event
+        if composed is None:
+            raise NotesqaError("the model wrote nothing", "ask again, or without it: --no-llm")
+        yield finished(self._checked(question, query, passages, composed, extractive, model.name))
+
+    def _refusal(self, question: str, engine: str) -> Answer:
+        return Answer(question, (Sentence(refusal_text(question), ()),), (), True, engine)
+
+    def _extractive(
+        self, question: str, extraction: Extraction, judgement: Judgement
+    ) -> Answer:
+        if not extraction.sentences:
+            return self._refusal(question, EXTRACTIVE)
+        return Answer(
+            question,
+            extraction.sentences,
+            extraction.citations,
+            False,
+            EXTRACTIVE,
+            nearest=judgement.outcome == "nearest",
+        )
+
+    def _checked(
+        self,
+        question: str,
+        query: Query,
+        passages: Sequence[Passage],
+        composed: Composed,
+        extractive: Answer,
+        engine: str,
+    ) -> Answer:
+        """Verify each sentence and number the quotes that support it."""
+        from notesqa.answering.verify import verify
+
+        if composed.refused:
+            refusal = self._refusal(question, engine)
+            return dataclasses.replace(refusal, stopped=composed.stopped)
+        citations: list[Citation] = []
+        sentences: list[Sentence] = []
+        for text, numbers in composed.sentences:
+            cited = [passages[n - 1] for n in numbers if 1 <= n <= len(passages)]
+            verdict = verify(
+                text,
+                cited,
+                question=query.text,
+                segmenter=self._retriever.segmenter,
+                embedder=self._retriever.embedder,
+            )
+            marks = []
+            for index, passage in enumerate(cited):
+                start, end = 0, len(passage.text)
+                if verdict.quote and verdict.quote[0] == index:
+                    start, end = verdict.quote[1], verdict.quote[2]
+                elif verdict.quote:
+                    # Another of the cited passages supports it; this one is kept whole.
+                    pass
+                marks.append(_cite(citations, passage, start, end))
+            sentences.append(
+                Sentence(text, tuple(dict.fromkeys(marks)), verdict.supported, verdict.reason)
+            )
+        answer = Answer(
+            question,
+            tuple(sentences),
+            tuple(citations),
+            False,
+            engine,
+            nearest=extractive.nearest,
+            stopped=composed.stopped,
+        )
+        doubtful = answer.unsupported > _MOST_UNSUPPORTED * max(1, len(sentences))
+        if (doubtful or not sentences) and not extractive.refused:
+            return dataclasses.replace(answer, alternative=extractive)
+        return answer
+
+
+def _cite(citations: list[Citation], passage: Passage, start: int, end: int) -> int:
+    """The number of the citation of this span, which is added where it is new."""
+    for known in citations:
+        if (known.chunk_id, known.start, known.end) == (
+            passage.chunk_id,
+            passage.start + start,
+            passage.start + end,
+        ):
+            return known.n
+    citations.append(
+        Citation(
+            n=len(citations) + 1,
+            chunk_id=passage.chunk_id,
+            document_id=passage.document_id,
+            title=passage.title,
+            source=passage.source,
+            quote=passage.text[start:end],
+            start=passage.start + start,
+            end=passage.start + end,
+        )
+    )
+    return len(citations)

@@ -1,0 +1,271 @@
+"""Answers without a language model: the sentences of the notes that answer.
+
+Every sentence of the best passages is scored against the question with a linear
+model over a few plain features (weights in `weights.json`, fitted on reading
+comprehension questions whose answer spans are known); the best are quoted, in the
+order in which the notes have them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from notesqa.records import Citation, Passage, Sentence
+from notesqa.retrieval.features import CUES, best_idf, holds, longest_common, squeeze
+from notesqa.retrieval.query import Query
+from notesqa.text.normalize import normalize
+from notesqa.text.sentences import sentences
+
+if TYPE_CHECKING:
+    from notesqa.embedding import Embedder
+
+SENTENCE_FEATURES = (
+    "coverage",
+    "context_coverage",
+    "title_coverage",
+    "gram_coverage",
+    "longest_common",
+    "cosine",
+    "passage",
+    "rank",
+    "cue",
+    "number",
+    "opening",
+    "short",
+    "question",
+)
+
+_MOST_PASSAGES = 5
+_MOST_CHARACTERS = 420
+_HEADING = re.compile(r"^\s*#{1,6}\s|^\s*\|?\s*:?-{3,}|^\s*(?:```|~~~)|^\s*!\[|^\s*-{3,}\s*$")
+_LIST_ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)、．]|[（(]\d+[)）]|[①-⑩])\s*")
+_INTRODUCES = re.compile(r"(?:[:：]|如下|以下[^。]{0,12})\s*$")
+_LEAD = re.compile(r"^\s*(?:>\s*)*(?:#{1,6}\s+|[-*+]\s+|\d+[.)、．]\s+)?")
+_NUMBER = re.compile(r"\d|[一二三四五六七八九十百千万两]+[个种倍次层步类年月日]")
+_EMPHASIS = re.compile(r"(?<![\\*])\*\*(?=\S)(.+?)(?<=\S)\*\*")
+_LINK = re.compile(r"(?<!!)\[([^\]\n]+)\]\([^)\n]+\)")
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A sentence of a passage: offsets into the passage's text, and its score."""
+
+    passage: int
+    start: int
+    end: int
+    values: tuple[float, ...]
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """The sentences chosen, their citations, and how well the best one covers the question."""
+
+    sentences: tuple[Sentence, ...]
+    citations: tuple[Citation, ...]
+    coverage: float
+
+
+@cache
+def sentence_weights() -> Mapping[str, float]:
+    """The weights of `SENTENCE_FEATURES` that ship with the package."""
+    raw = json.loads(files("notesqa.answering").joinpath("weights.json").read_text("utf-8"))
+    weights: Mapping[str, float] = raw["sentence"]
+    return weights
+
+
+def spans_of(text: str) -> list[tuple[int, int]]:
+    """Sentences of a passage that can stand in an answer.
+
+    Headings, rules and fence lines are left out; a line that introduces a list or
+    a formula goes with what it introduces.
+    """
+    found: list[tuple[int, int]] = []
+    pending: int | None = None
+    for start, end in sentences(text):
+        piece = text[start:end]
+        if _HEADING.match(piece) and not piece.strip().startswith("```"):
+            pending = None
+            continue
+        if not piece.strip():
+            continue
+        if pending is not None:
+            first = pending
+            grown = text[first:end]
+            item = _LIST_ITEM.match(piece) or piece.lstrip().startswith(("$", "\\[", "[", "```"))
+            following = bool(_LIST_ITEM.match(text[end:].lstrip("\n"))) if item else False
+            if len(grown) <= _MOST_CHARACTERS:
+                if item and following:
+                    continue
+                found.append((first, end))
+                pending = None
+                continue
+            found.append((first, start))
+            pending = None
+        if _INTRODUCES.search(piece.rstrip()):
+            pending = start
+            continue
+        found.append((start, end))
+    if pending is not None:
+        found.append((pending, len(text)))
+    return [_trimmed(text, s, e) for s, e in found if text[s:e].strip()]
+
+
+def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and text[end - 1].isspace():
+        end -= 1
+    return start, end
+
+
+def score_sentences(
+    query: Query,
+    passages: Sequence[Passage],
+    idf: Mapping[str, float],
+    embedder: Embedder | None,
+    weights: Mapping[str, float],
+) -> list[Span]:
+    """Every sentence of the first passages with features and score, best first."""
+    places: list[tuple[int, int, int]] = []
+    for number, passage in enumerate(passages[:_MOST_PASSAGES]):
+        places.extend((number, s, e) for s, e in spans_of(passage.text))
+    if not places:
+        return []
+    texts = [passages[n].text[s:e] for n, s, e in places]
+    cosines = [0.0] * len(texts)
+    if embedder is not None:
+        vector = embedder.embed_queries([query.expanded])[0]
+        cosines = (embedder.embed_passages(texts) @ vector).tolist()
+    best = max((p.score for p in passages), default=1.0) or 1.0
+    low = min((p.score for p in passages), default=0.0)
+    spread = (best - low) or 1.0
+    spans = []
+    for (number, start, end), text, cosine in zip(places, texts, cosines, strict=True):
+        passage = passages[number]
+        values = _values(query, text, passage, idf)
+        values["cosine"] = cosine
+        values["passage"] = (passage.score - low) / spread
+        values["rank"] = 1.0 / (1 + number)
+        values["opening"] = 1.0 if start < 40 else 0.0
+        total = sum(weights.get(name, 0.0) * value for name, value in values.items())
+        row = tuple(values.get(name, 0.0) for name in SENTENCE_FEATURES)
+        spans.append(Span(number, start, end, row, total))
+    spans.sort(key=lambda span: (-span.score, span.passage, span.start))
+    return spans
+
+
+def _values(
+    query: Query, text: str, passage: Passage, idf: Mapping[str, float]
+) -> dict[str, float]:
+    own = normalize(text)
+    own_squeezed = squeeze(own)
+    around = normalize(f"{passage.title} {passage.heading}")
+    around_squeezed = squeeze(around)
+    total = inside = above = either = 0.0
+    for concept in query.concepts:
+        weight = best_idf(concept.all_forms, idf)
+        here = any(holds(own, own_squeezed, f) >= 0 for f in concept.all_forms)
+        there = any(holds(around, around_squeezed, f) >= 0 for f in concept.all_forms)
+        total += weight
+        inside += weight * here
+        above += weight * there
+        either += weight * (here or there)
+    total = total or 1.0
+    cue = CUES.get(query.kind)
+    grams = len(query.grams) or 1
+    content = squeeze(query.content)
+    wants_number = query.kind in ("number", "when")
+    return {
+        "coverage": inside / total,
+        "context_coverage": either / total,
+        "title_coverage": above / total,
+        "gram_coverage": sum(g in own_squeezed for g in query.grams) / grams,
+        "longest_common": longest_common(content, own_squeezed) / (len(content) or 1),
+        "cue": 1.0 if cue and cue.search(own) else 0.0,
+        "number": 1.0 if wants_number and _NUMBER.search(own) else 0.0,
+        "short": 1.0 if len(own_squeezed) < 10 else 0.0,
+        "question": 1.0 if own.rstrip().endswith("?") else 0.0,
+    }
+
+
+_MOST_SENTENCES = {"list": 4, "why": 3, "how": 4, "compare": 4, "pros": 4, "what": 3}
+
+
+def extract(
+    query: Query,
+    passages: Sequence[Passage],
+    idf: Mapping[str, float],
+    embedder: Embedder | None,
+) -> Extraction:
+    """Choose the sentences that answer, each with its citation."""
+    weights = sentence_weights()
+    spans = score_sentences(query, passages, idf, embedder, weights)
+    if not spans:
+        return Extraction((), (), 0.0)
+    coverage = max(span.values[SENTENCE_FEATURES.index("context_coverage")] for span in spans[:3])
+    chosen = _choose(spans, passages, _MOST_SENTENCES.get(query.kind, 2))
+    citations: list[Citation] = []
+    answer: list[Sentence] = []
+    for span in chosen:
+        passage = passages[span.passage]
+        quote = passage.text[span.start : span.end]
+        number = len(citations) + 1
+        citations.append(
+            Citation(
+                n=number,
+                chunk_id=passage.chunk_id,
+                document_id=passage.document_id,
+                title=passage.title,
+                source=passage.source,
+                quote=quote,
+                start=passage.start + span.start,
+                end=passage.start + span.end,
+            )
+        )
+        answer.append(Sentence(shown(quote), (number,)))
+    return Extraction(tuple(answer), tuple(citations), coverage)
+
+
+def _choose(spans: Sequence[Span], passages: Sequence[Passage], most: int) -> list[Span]:
+    best = spans[0]
+    chosen = [best]
+    length = best.end - best.start
+    said = [_grams(passages[best.passage].text[best.start : best.end])]
+    for span in spans[1:]:
+        if len(chosen) == most:
+            break
+        if span.score < best.score - _MARGIN:
+            break
+        size = span.end - span.start
+        if length + size > _MOST_CHARACTERS:
+            continue
+        grams = _grams(passages[span.passage].text[span.start : span.end])
+        if any(len(grams & other) > 0.6 * min(len(grams), len(other)) for other in said):
+            continue
+        chosen.append(span)
+        said.append(grams)
+        length += size
+    # The passage of the best sentence speaks first; within a passage the note's own order.
+    order = {n: i for i, n in enumerate(dict.fromkeys(span.passage for span in chosen))}
+    return sorted(chosen, key=lambda span: (order[span.passage], span.start))
+
+
+_MARGIN = 0.9
+
+
+def _grams(text: str) -> set[str]:
+    packed = squeeze(normalize(text))
+    return {packed[i : i + 3] for i in range(max(1, len(packed) - 2))}
+
+
+def shown(quote: str) -> str:
+    """A quote as a sentence of an answer: without list marks, emphasis and link targets."""
+    text = _LEAD.sub("", quote, count=1)
+    return _LINK.sub(r"\1", _EMPHASIS.sub(r"\1", text)).strip()
