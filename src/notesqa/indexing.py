@@ -65,6 +65,7 @@ class IndexReport:
         new_titles: titles of the added documents.
         copied: files that were added to the corpus, relative to the home.
         unread: source and reason of every file that could not be read.
+        failed: path and reason of what was named and could not be added to the corpus.
         embedded: how many vectors were computed.
     """
 
@@ -81,6 +82,7 @@ class IndexReport:
     new_titles: tuple[str, ...]
     copied: tuple[str, ...]
     unread: tuple[tuple[str, str], ...]
+    failed: tuple[tuple[str, str], ...]
     embedded: int
     seconds: float
 
@@ -179,7 +181,9 @@ def _relative(path: Path, home: Home) -> str:
 # -- adding files to the corpus ------------------------------------------------------
 
 
-def add_paths(home: Home, paths: Iterable[str | os.PathLike[str]]) -> tuple[list[str], list[Any]]:
+def add_paths(
+    home: Home, paths: Iterable[str | os.PathLike[str]]
+) -> tuple[list[str], list[tuple[str, str]]]:
     """Copy files, or the notes below folders, into the corpus.
 
     A file that the corpus has already is left alone; one of the same name and
@@ -336,6 +340,7 @@ def rebuild(
     *,
     full: bool = False,
     copied: Sequence[str] = (),
+    failed: Sequence[tuple[str, str]] = (),
     on_event: Callable[[IndexEvent], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> IndexReport:
@@ -344,7 +349,7 @@ def rebuild(
     Args:
         full: read and chunk everything anew, and forget earlier commits; vectors of
             unchanged texts are kept.
-        copied: only reported.
+        copied, failed: what `add_paths` returned; only reported.
         on_event: called from this thread.
         cancel: when set, the work stops soon; vectors computed so far are kept.
 
@@ -365,10 +370,23 @@ def rebuild(
         _follow(catalog, followers, tell)
         unread = _unread(catalog)
         return IndexReport(
-            previous.id, False, previous.files, previous.documents, previous.chunks,
-            previous.duplicates, 0, 0, 0, (), (), tuple(copied), unread, 0,
-            time.perf_counter() - started,
-        )  # fmt: skip
+            commit=previous.id,
+            changed=False,
+            files=previous.files,
+            documents=previous.documents,
+            chunks=previous.chunks,
+            duplicates=previous.duplicates,
+            added=0,
+            removed=0,
+            updated=0,
+            replaced=(),
+            new_titles=(),
+            copied=tuple(copied),
+            unread=unread,
+            failed=tuple(failed),
+            embedded=0,
+            seconds=time.perf_counter() - started,
+        )
     gathered = gather(readings)
     live = catalog.live_documents()
     by_id = {d.id: d for d in gathered.documents}
@@ -425,6 +443,7 @@ def rebuild(
         new_titles=tuple(d.title for d in new_documents),
         copied=tuple(copied),
         unread=_unread(catalog),
+        failed=tuple(failed),
         embedded=embedded,
         seconds=time.perf_counter() - started,
     )

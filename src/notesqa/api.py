@@ -1,0 +1,390 @@
+"""`Notes`: a home as a whole, for the terminal UI, the command line and Python.
+
+Opening costs next to nothing; catalog, engines, embedder and chat model are opened
+when they are first needed. Every method may be called from any thread.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any
+
+from notesqa.config import Home, Settings
+from notesqa.errors import CatalogError
+from notesqa.records import Answer, Citation, Document, Passage, Sentence, Turn
+
+if TYPE_CHECKING:
+    from notesqa.answering import AnswerEvent, Answerer
+    from notesqa.answering.prompting import Prompts
+    from notesqa.catalog import Catalog, ConversationInfo, DocumentInfo
+    from notesqa.indexing import IndexEvent, IndexReport, Pending
+    from notesqa.llm import ChatModel
+    from notesqa.retrieval import Retriever
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What the index of a home holds.
+
+    Attributes:
+        commit: number of the latest commit; 0 when there is no index yet.
+        unread: source and reason of every file that could not be read.
+        followers: by engine, the commit that it has reached, and its device.
+        pending: files that a rebuild would take in.
+    """
+
+    home: str
+    files: int
+    documents: int
+    duplicates: int
+    chunks: int
+    commit: int
+    embedder: str
+    unread: tuple[tuple[str, str], ...]
+    followers: Mapping[str, Mapping[str, Any]]
+    pending: Pending
+
+
+@dataclass(frozen=True, slots=True)
+class SavedTurn:
+    """A turn of a kept conversation.
+
+    Attributes:
+        asked_at: ISO 8601, UTC.
+        answer: exactly as it was, with the cited text of then.
+        changed: numbers of citations whose note no longer holds the quote there.
+    """
+
+    asked_at: str
+    answer: Answer
+    changed: tuple[int, ...]
+
+
+class Notes:
+    """One home: index it, search it, ask it. A context manager.
+
+    Prefer `Notes.open`.
+    """
+
+    def __init__(self, home: Home, settings: Settings) -> None:
+        """Nothing is opened yet."""
+        self.home = home
+        self.settings = settings
+        self._lock = threading.RLock()
+        self._model_lock = threading.Lock()
+        self._catalog: Catalog | None = None
+        self._retriever: Retriever | None = None
+        self._answerer: Answerer | None = None
+        self._model: ChatModel | None = None
+        self._model_loaded = False
+        self._prompts: Prompts | None = None
+
+    @classmethod
+    def open(
+        cls, home: str | os.PathLike[str] | Home | None = None, *, settings: Settings | None = None
+    ) -> Notes:
+        """Open a home (see `Home.find`); cheap.
+
+        Raises:
+            ConfigError: the home or its `notesqa.toml` is wrong.
+        """
+        found = home if isinstance(home, Home) else Home.find(home)
+        return cls(found, settings or Settings.load(found))
+
+    def __enter__(self) -> Notes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close everything that is open."""
+        with self._model_lock:
+            if self._model is not None:
+                self._model.close()
+                self._model = None
+        with self._lock:
+            if self._catalog is not None:
+                self._catalog.close()
+                self._catalog = None
+            self._retriever = None
+            self._answerer = None
+
+    # -- parts --------------------------------------------------------------------
+
+    def _open_catalog(self, *, write: bool = False) -> Catalog:
+        with self._lock:
+            if self._catalog is None or write:
+                from notesqa.catalog import Catalog
+
+                if write and self._catalog is None:
+                    self._catalog = Catalog(self.home.index, write=True)
+                elif self._catalog is None:
+                    self._catalog = Catalog(self.home.index)
+            return self._catalog
+
+    @property
+    def retriever(self) -> Retriever:
+        """The retriever over this home.
+
+        Raises:
+            CatalogError: there is no index yet.
+        """
+        with self._lock:
+            if self._retriever is None:
+                from notesqa.retrieval import Retriever
+
+                self._retriever = Retriever(self.home, self.settings, self._open_catalog())
+            return self._retriever
+
+    def _open_answerer(self) -> Answerer:
+        with self._lock:
+            if self._answerer is None:
+                from notesqa.answering import Answerer
+
+                self._answerer = Answerer(
+                    self.retriever, self.settings.llm, self.chat_model, self._open_prompts
+                )
+            return self._answerer
+
+    def _open_prompts(self) -> Prompts:
+        with self._lock:
+            if self._prompts is None:
+                from notesqa.answering.prompting import load_prompts
+
+                self._prompts = load_prompts(self.home)
+            return self._prompts
+
+    def chat_model(self) -> ChatModel | None:
+        """The chat model that the settings name, loaded at the first call; else None.
+
+        Raises:
+            ModelError: it cannot be loaded.
+        """
+        with self._model_lock:
+            if not self._model_loaded:
+                from notesqa.llm import open_chat_model
+
+                self._model = open_chat_model(self.settings.llm, self.home)
+                self._model_loaded = True
+            return self._model
+
+    def use_settings(self, settings: Settings) -> None:
+        """Go on with other settings; what depends on them is opened anew when needed."""
+        with self._model_lock:
+            if self._model is not None and settings.llm != self.settings.llm:
+                self._model.close()
+            if settings.llm != self.settings.llm:
+                self._model, self._model_loaded = None, False
+        with self._lock:
+            if (settings.embedding, settings.retrieval) != (
+                self.settings.embedding,
+                self.settings.retrieval,
+            ):
+                self._retriever = None
+            self._answerer = None
+            self.settings = settings
+
+    # -- indexing ---------------------------------------------------------------------
+
+    def index(
+        self,
+        paths: Sequence[str | os.PathLike[str]] = (),
+        *,
+        full: bool = False,
+        on_event: Callable[[IndexEvent], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> IndexReport:
+        """Add `paths` to the corpus, if any, then bring the index up to it.
+
+        Args:
+            full: read and chunk everything anew.
+            on_event: called with the progress, from this thread.
+            cancel: when set, the work stops soon and can be resumed.
+
+        Raises:
+            Cancelled: by `cancel`.
+            NotesqaError: the index cannot be written, or the embedder not opened.
+                Files that cannot be read are reported, not raised.
+        """
+        from notesqa.indexing import add_paths, rebuild, rebuild_lock
+
+        with rebuild_lock(self.home.index):
+            copied, failed = add_paths(self.home, paths)
+            catalog = self._open_catalog(write=True)
+            report = rebuild(
+                self.home,
+                self.settings,
+                catalog,
+                self.retriever.embedder,
+                self.retriever.followers,
+                full=full,
+                copied=copied,
+                failed=failed,
+                on_event=on_event,
+                cancel=cancel,
+            )
+        return report
+
+    def status(self) -> Status:
+        """What the index holds, and what a rebuild would change."""
+        from notesqa.catalog import CATALOG_FILE
+        from notesqa.indexing import Pending, pending
+
+        if not (self.home.index / CATALOG_FILE).is_file():
+            waiting = pending(self.home, None)
+            return Status(str(self.home.path), 0, 0, 0, 0, 0, "", (), {}, waiting)
+        catalog = self._open_catalog()
+        commit = catalog.commit()
+        waiting = pending(self.home, catalog)
+        if commit is None:
+            return Status(str(self.home.path), 0, 0, 0, 0, 0, "", (), {}, waiting or Pending())
+        unread = tuple((p, s[2]) for p, s in catalog.file_stats().items() if s[2] is not None)
+        return Status(
+            home=str(self.home.path),
+            files=commit.files,
+            documents=commit.documents,
+            duplicates=commit.duplicates,
+            chunks=commit.chunks,
+            commit=commit.id,
+            embedder=commit.embedder,
+            unread=unread,
+            followers=self._followers(),
+            pending=waiting,
+        )
+
+    def _followers(self) -> dict[str, dict[str, Any]]:
+        from notesqa.engines import read_state
+
+        states = {name: read_state(self.home.index / name) for name in ("lexical", "vectors")}
+        found: dict[str, dict[str, Any]] = {
+            name: {"commit": state.commit if state else 0} for name, state in states.items()
+        }
+        from notesqa.engines.vectors import gpus
+
+        found["vectors"]["device"] = "cuda:0" if gpus() else "cpu"
+        return found
+
+    # -- searching and asking ---------------------------------------------------------------
+
+    def search(
+        self,
+        query: str,
+        k: int | None = None,
+        *,
+        sources: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        after: str | date | None = None,
+        before: str | date | None = None,
+    ) -> list[Passage]:
+        """See `Retriever.search`."""
+        return self.retriever.search(
+            query, k, sources=sources, tags=tags, after=after, before=before
+        )
+
+    def document(self, document_id: str) -> Document:
+        """See `Retriever.document`."""
+        return self._open_catalog().document(document_id)
+
+    def documents(self) -> list[DocumentInfo]:
+        """Every document, without its text, by title."""
+        return self._open_catalog().documents()
+
+    def ask(
+        self, question: str, *, k: int = 8, llm: bool = True, history: Sequence[Turn] = ()
+    ) -> Answer:
+        """The answer to a question, or an honest refusal.
+
+        Args:
+            k: how many passages it may rest on.
+            llm: False answers without the chat model.
+            history: the turns before.
+
+        Raises:
+            NotesqaError: there is no index, or the model fails.
+        """
+        return self._open_answerer().ask(question, k=k, llm=llm, history=history)
+
+    def stream(
+        self,
+        question: str,
+        *,
+        k: int = 8,
+        llm: bool = True,
+        history: Sequence[Turn] = (),
+        cancel: threading.Event | None = None,
+    ) -> Iterator[AnswerEvent]:
+        """The same in the making; see `Answerer.stream`."""
+        return self._open_answerer().stream(question, k=k, llm=llm, history=history, cancel=cancel)
+
+    # -- conversations ----------------------------------------------------------------------
+
+    def conversations(self, query: str = "") -> list[ConversationInfo]:
+        """Kept conversations, latest first; with `query` those that hold it."""
+        return self._open_catalog().conversations(query)
+
+    def conversation(self, conversation_id: int) -> list[SavedTurn]:
+        """The turns of a conversation as they were, and what has changed since."""
+        catalog = self._open_catalog()
+        turns = []
+        for asked_at, raw in catalog.turns(conversation_id):
+            answer = answer_from_json(raw)
+            changed = tuple(c.n for c in answer.citations if not self._still_there(catalog, c))
+            turns.append(SavedTurn(asked_at, answer, changed))
+        return turns
+
+    def _still_there(self, catalog: Catalog, citation: Citation) -> bool:
+        if citation.document_id not in catalog.live_documents():
+            return False
+        try:
+            document = catalog.document(citation.document_id)
+        except CatalogError:
+            return False
+        return document.text[citation.start : citation.end] == citation.quote
+
+    def save_turn(self, conversation_id: int | None, answer: Answer) -> int:
+        """Keep a turn; None begins a conversation. Returns the conversation's id."""
+        from notesqa.answering.conversation import title
+
+        return self._open_catalog(write=True).add_turn(
+            conversation_id, title(answer.question), answer.question, answer_to_json(answer)
+        )
+
+    def rename_conversation(self, conversation_id: int, title: str) -> None:
+        """Give a conversation another title."""
+        self._open_catalog(write=True).rename_conversation(conversation_id, title)
+
+    def delete_conversation(self, conversation_id: int) -> None:
+        """Delete a conversation; `restore_conversation` takes it back."""
+        self._open_catalog(write=True).mark_conversation(conversation_id, deleted=True)
+
+    def restore_conversation(self, conversation_id: int) -> None:
+        """Undo `delete_conversation`."""
+        self._open_catalog(write=True).mark_conversation(conversation_id, deleted=False)
+
+
+def answer_to_json(answer: Answer) -> str:
+    """An answer as JSON that `answer_from_json` reads back equal."""
+    return json.dumps(asdict(answer), ensure_ascii=False)
+
+
+def answer_from_json(raw: str) -> Answer:
+    """The inverse of `answer_to_json`."""
+    return _answer(json.loads(raw))
+
+
+def _answer(data: Mapping[str, Any]) -> Answer:
+    fields = dict(data)
+    fields["sentences"] = tuple(
+        Sentence(**{**s, "citations": tuple(s["citations"])}) for s in data["sentences"]
+    )
+    fields["citations"] = tuple(Citation(**c) for c in data["citations"])
+    fields["passages"] = tuple(Passage(**p) for p in data["passages"])
+    if data.get("alternative"):
+        fields["alternative"] = _answer(data["alternative"])
+    return Answer(**fields)

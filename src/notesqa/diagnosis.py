@@ -1,0 +1,151 @@
+"""`notesqa doctor`: what works here, what does not, and what to do about it."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from notesqa.errors import NotesqaError
+
+if TYPE_CHECKING:
+    from notesqa.config import Home, Settings
+
+State = Literal["ok", "warning", "problem"]
+_PACKAGES = (
+    "faiss-gpu", "faiss-cpu", "jieba", "llama-cpp-python", "rjieba", "sentence-transformers",
+    "sqlite-utils", "tantivy", "textual",
+)  # fmt: skip
+_LOW_DISK_BYTES = 500 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing looked at."""
+
+    name: str
+    state: State
+    detail: str
+    hint: str = ""
+
+
+def diagnose(home: Home, settings: Settings) -> list[Check]:
+    """Look at the machine, the packages, the home and its index; changes nothing."""
+    return [
+        Check(
+            "python", "ok", f"{platform.python_version()} on {sys.platform} {platform.machine()}"
+        ),
+        *_packages(),
+        *_home(home),
+        *_index(home, settings),
+        *_model(home, settings),
+    ]
+
+
+def _packages() -> Iterator[Check]:
+    found = []
+    missing = []
+    for name in _PACKAGES:
+        try:
+            found.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            missing.append(name)
+    yield Check("packages", "ok", ", ".join(found))
+    if "llama-cpp-python" in missing:
+        yield Check(
+            "llm", "warning", "llama-cpp-python is not installed; answers quote the notes",
+            "pip install 'notesqa[llm]'",
+        )  # fmt: skip
+    from notesqa.engines.vectors import gpus
+
+    count = gpus()
+    yield Check("gpu", "ok", f"{count} usable by FAISS" if count else "none; FAISS runs on the CPU")
+
+
+def _home(home: Home) -> Iterator[Check]:
+    if home.corpus.is_dir():
+        yield Check("home", "ok", str(home.path))
+    else:
+        yield Check(
+            "home", "warning", f"{home.path} has no corpus/", "add notes: notesqa index FILE…"
+        )
+    free = shutil.disk_usage(home.path).free
+    state: State = "ok" if free > _LOW_DISK_BYTES else "warning"
+    yield Check("disk", state, f"{free >> 20} MiB free", "" if state == "ok" else "free some space")
+
+
+def _index(home: Home, settings: Settings) -> Iterator[Check]:
+    from notesqa.catalog import CATALOG_FILE, Catalog
+
+    if not (home.index / CATALOG_FILE).is_file():
+        yield Check("index", "warning", "there is none yet", "build it: notesqa index")
+        return
+    try:
+        catalog = Catalog(home.index)
+    except NotesqaError as error:
+        yield Check("index", "problem", error.message, error.hint)
+        return
+    try:
+        yield from _catalog(home, settings, catalog)
+    except NotesqaError as error:
+        yield Check("index", "problem", error.message, error.hint)
+    finally:
+        catalog.close()
+
+
+def _catalog(home: Home, settings: Settings, catalog: object) -> Iterator[Check]:
+    from notesqa.catalog import Catalog
+    from notesqa.engines import read_state
+    from notesqa.indexing import pending
+
+    if not isinstance(catalog, Catalog):
+        return
+    damage = catalog.check()
+    if damage:
+        yield Check(
+            "catalog", "problem", f"{catalog.path} is damaged: {damage[0]}",
+            "move it away and run: notesqa index --full",
+        )  # fmt: skip
+        return
+    commit = catalog.commit()
+    if commit is None:
+        yield Check("catalog", "warning", "no commit yet", "build it: notesqa index")
+        return
+    yield Check("catalog", "ok", f"commit {commit.id}, {commit.documents} documents")
+    for name in ("lexical", "vectors"):
+        state = read_state(home.index / name)
+        if state is None or state.catalog != catalog.identity:
+            yield Check(name, "warning", "has to be built anew", "the next search does that")
+        elif state.commit < commit.id:
+            yield Check(
+                name, "warning", f"is at commit {state.commit}", "the next search catches up"
+            )
+        else:
+            yield Check(name, "ok", f"commit {state.commit}")
+    waiting = pending(home, catalog)
+    if waiting:
+        count = len(waiting.added) + len(waiting.changed) + len(waiting.removed)
+        yield Check("corpus", "warning", f"{count} files changed since", "notesqa index")
+    unread = [p for p, s in catalog.file_stats().items() if s[2] is not None]
+    if unread:
+        yield Check("unread", "warning", f"{len(unread)} files: {unread[0]}", "notesqa status")
+
+
+def _model(home: Home, settings: Settings) -> Iterator[Check]:
+    llm = settings.llm
+    if llm.base_url:
+        yield Check("model", "ok", f"{llm.model or 'default'} at {llm.base_url}")
+    elif llm.model:
+        path = Path(llm.model).expanduser()
+        path = path if path.is_absolute() else home.path / path
+        if path.is_file():
+            yield Check("model", "ok", str(path))
+        else:
+            yield Check("model", "problem", f"{path} is not there", "notesqa model list")
+    else:
+        yield Check("model", "ok", "none; answers quote the notes (see: notesqa model list)")

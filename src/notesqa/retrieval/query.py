@@ -1,0 +1,181 @@
+"""What a question asks for: its terms with weights, its kind, its focus.
+
+Question words (什么是, 为什么, "how does", …) say what kind of answer is wanted but
+stand in every second note; they are taken out of the terms and kept as the kind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from notesqa.retrieval.terms import Concept, TermTable
+from notesqa.text.latex import formula_tokens, formulas
+from notesqa.text.normalize import normalize
+from notesqa.text.segment import Segmenter
+
+Kind = Literal[
+    "what", "list", "why", "how", "compare", "pros", "number", "when", "who", "formula", "other"
+]
+
+# Order matters: the first that is found names the kind.
+_KINDS: tuple[tuple[Kind, str], ...] = (
+    ("compare", r"区别|差别|不同|异同|对比|比较|有何区别|相比|优于|还是|关系|联系|"
+                r"\b(?:differences?|differ|compare[ds]?|comparison|versus|vs|unlike|better than)\b"),
+    ("pros", r"优缺点|优点|缺点|优势|劣势|好处|坏处|利弊|不足|局限|"
+             r"\b(?:advantages?|disadvantages?|pros|cons|benefits?|drawbacks?|limitations?)\b"),
+    ("why", r"为什么|为何|为啥|为甚么|原因|缘故|干嘛要|何以|凭什么|\bwhy\b|\breasons?\b"),
+    ("number", r"多少|几[个种层次步类维倍项条章年月]|多大|多长|多高|多快|多久|百分之几|"
+               r"\bhow (?:many|much|large|big|long|fast|often)\b"),
+    ("when", r"什么时候|何时|哪[一]?年|哪[一]?天|几月|什么时间|哪个年代|\bwhen\b|\bwhat year\b"),
+    ("who", r"谁|哪[些位个]?人|作者是|由谁|哪家|\bwho(?:se|m)?\b"),
+    ("formula", r"公式|表达式|方程|怎么表示|如何表示|怎么写|目标函数是|定义式|"
+                r"\b(?:formula|equation|expression)\b"),
+    ("list", r"有哪些|哪些|哪几[个种类步]|包括什么|分为|种类|类型|分类有|步骤|流程|列举|"
+             r"\b(?:list|which (?:kinds|types|methods|steps)|what are|types of|kinds of|steps)\b"),
+    ("how", r"如何|怎么|怎样|咋|怎么办|怎么做|方法是|实现|计算|推导|\bhow\b|\bcompute[ds]?\b"),
+    ("what", r"什么是|是什么|是啥|何为|何谓|什么叫|定义|含义|意思|指什么|什么意思|概念|介绍|"
+             r"讲讲|说说|\bwhat(?:'s| is| does)\b|\bdefin(?:e|ition)\b|\bmeans?\b|\bexplain\b"),
+)  # fmt: skip
+_KIND = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
+
+# What is taken out before the terms are cut: words that ask, not words that are asked about.
+_ASKING = re.compile(
+    r"请问一?下?|请你?|麻烦|帮我|我想(?:知道|问|了解)一?下?|想(?:知道|问|了解)一?下?|能不能|"
+    r"介绍一下|介绍下|简要?介绍|介绍|简述一?下?|简要?说明|阐述|描述一?下?|解释一?下?|"
+    r"谈谈(?:你?对)?|说说|讲讲|聊聊|说一?下|讲一?下|谈一?谈|列举|"
+    r"你(?:是)?(?:怎么|如何)(?:理解|看待)|(?:怎么|如何|怎样)(?:去)?(?:理解|看待)|你对|你知道|你了解|"
+    r"什么是|是什么意思|什么意思|是什么|什么叫做?|何为|何谓|叫什么|是啥|指的?是?什么|有什么|"
+    r"为什么(?:说|会|要|需要|不)?|为何|为啥(?:要|会)?|"
+    r"有哪些|有哪几[个种类]|哪些|哪几[个种类]|哪[个种一]|"
+    r"如何|怎么办|怎么样|怎么做|怎么|怎样|咋办|咋样|咋|"
+    r"多少|什么时候|什么|何时|谁|啥|"
+    r"有没有|是不是|是否|能否|可否|会不会|可不可以|可以吗|对吗|吗|呢|吧|啊|呀|嘛|"
+    r"一下|到底|究竟|其实|"
+    r"\b(?:what(?:'s)?|which|why|how|when|where|who(?:se|m)?|is|are|was|were|does|do|did|can|could|"
+    r"should|would|will|please|tell me|explain|describe|define|the|a|an|of|in|on|to|for|and|or|"
+    r"it|its|this|that|these|those|there|be|by|with|from|as|at|into|about|than|between|used|use|"
+    r"using|i|we|you|me|my|your|have|has|had|so|if|not|mean|means|meaning)\b"
+)
+_FUNCTION_WORDS = frozenset(
+    "的 了 和 与 或 及 在 中 里 上 下 是 有 被 把 将 从 对 于 由 到 为 以 之 其 这 那 个 种 些 也 都 就 而 并 且 "
+    "要 会 能 可 应 该 得 地 着 过 让 使 给 向 比 跟 同 等 则 若 如 很 更 最 又 再 还 没 不 我 你 他 它 们 我们 你们 "
+    "它们 他们 这个 那个 这些 那些 这种 那种 可以 能够 应该 需要 进行 通过 使用 以及 或者 还是 并且 因此 所以 但是 "
+    "如果 的话 时候 问题 方面 情况 一个 一种 一些 之间 主要 常用 常见 具体 分别 各自 相关 做 用 说 看 想 知道 理解 "
+    "请问 时 后 前 间 来 去 各 每 几".split()
+)  # fmt: skip
+_PUNCTUATION = re.compile(r"[^\w\s+#.\-]+")
+_LATIN = re.compile(r"[a-z0-9]")
+_HAN = re.compile(r"[\u3400-\u9fff]")
+
+ALTERNATIVE_WEIGHT = 0.5
+"""Weight of a word that stands for one of the question's, not in it."""
+GRAM_WEIGHT = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question, analysed once for all stages of a search.
+
+    Attributes:
+        text: as asked.
+        normalized: after `normalize`.
+        content: normalised, without question words.
+        words, grams: terms for BM25 with their weights.
+        own_words: the question's words without alternatives, in order.
+        concepts: what is asked about, with other names.
+        latin: the question's own Latin terms.
+        kind: what sort of answer is wanted.
+        expanded: text for the embedder: the question with other names added.
+        symbols: tokens of formulas in the question.
+    """
+
+    text: str
+    normalized: str
+    content: str
+    words: dict[str, float]
+    grams: dict[str, float]
+    own_words: tuple[str, ...]
+    concepts: tuple[Concept, ...]
+    latin: tuple[str, ...]
+    kind: Kind
+    expanded: str
+    symbols: tuple[str, ...]
+
+
+def kind_of(normalized: str) -> Kind:
+    """What sort of answer a normalised question wants."""
+    for kind, pattern in _KIND:
+        if pattern.search(normalized):
+            return kind
+    return "other"
+
+
+def content_of(normalized: str) -> str:
+    """A normalised question without the words that only ask."""
+    stripped = _PUNCTUATION.sub(" ", _ASKING.sub(" ", normalized))
+    stripped = " ".join(stripped.split())
+    return stripped or " ".join(_PUNCTUATION.sub(" ", normalized).split())
+
+
+def analyse(text: str, segmenter: Segmenter, terms: TermTable) -> Query:
+    """Analyse a question; never fails, also not on an empty one."""
+    normalized = normalize(text)
+    content = content_of(normalized)
+    all_words = segmenter.words(content)
+    own = [w for w in dict.fromkeys(all_words) if w not in _FUNCTION_WORDS] or list(
+        dict.fromkeys(all_words)
+    )
+    words = dict.fromkeys(own, 1.0)
+    grams = {gram: GRAM_WEIGHT for gram in segmenter.grams(content) if gram not in _FUNCTION_WORDS}
+    found = terms.in_text(content)
+    for term in found:
+        for form in term.forms:
+            _add_alternative(form, segmenter, words, grams)
+    symbols = tuple(token for formula in formulas(text) for token in formula_tokens(formula.body))
+    return Query(
+        text=text,
+        normalized=normalized,
+        content=content,
+        words=words,
+        grams=grams,
+        own_words=tuple(own),
+        concepts=_concepts(own, found),
+        latin=tuple(w for w in own if _LATIN.search(w)),
+        kind=kind_of(normalized),
+        expanded=_expanded(text, found),
+        symbols=symbols,
+    )
+
+
+def _add_alternative(
+    form: str, segmenter: Segmenter, words: dict[str, float], grams: dict[str, float]
+) -> None:
+    parts = [w for w in segmenter.words(form) if w not in _FUNCTION_WORDS]
+    for word in parts:
+        words.setdefault(word, ALTERNATIVE_WEIGHT / max(1, len(parts)) ** 0.5)
+    for gram in segmenter.grams(form):
+        grams.setdefault(gram, GRAM_WEIGHT * ALTERNATIVE_WEIGHT)
+
+
+def _concepts(own: Sequence[str], found: Sequence[Concept]) -> tuple[Concept, ...]:
+    """Words of the question, those that make up a known term joined to one concept."""
+    covered: set[str] = set()
+    concepts = list(found)
+    for term in found:
+        surface = term.surface
+        covered.update(w for w in own if w in surface)
+    concepts.extend(Concept(w) for w in own if w not in covered)
+    return tuple(concepts)
+
+
+def _expanded(text: str, found: Sequence[Concept]) -> str:
+    extra = [form for term in found for form in term.forms[:2]]
+    return f"{text} {' '.join(extra)}" if extra else text
+
+
+def is_han(text: str) -> bool:
+    """Whether `text` holds a Han character."""
+    return bool(_HAN.search(text))

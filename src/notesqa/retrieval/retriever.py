@@ -1,0 +1,459 @@
+"""The retriever: a question in, the passages that answer it out.
+
+Candidates come from BM25 over words and bigrams and from the nearest vectors; a
+small linear ranker orders them; near-duplicates are collapsed and neighbours that
+belong together are joined.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING
+
+from notesqa.catalog import Catalog, ChunkRow
+from notesqa.config import Home, Settings
+from notesqa.embedding import open_embedder
+from notesqa.errors import CatalogError, NotesqaError
+from notesqa.records import Document, Entry, Passage
+from notesqa.retrieval.features import FEATURES, Candidate, features
+from notesqa.retrieval.query import Query, analyse
+from notesqa.retrieval.ranking import Weights, load_weights, score
+from notesqa.retrieval.terms import TermTable, builtin_terms
+from notesqa.text.normalize import normalize
+from notesqa.text.segment import VERSION as SEGMENT_VERSION
+from notesqa.text.segment import Segmenter
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from notesqa.embedding import Embedder
+    from notesqa.embedding.rerank import CrossEncoderReranker
+    from notesqa.engines.lexical import LexicalEngine
+    from notesqa.engines.vectors import VectorEngine
+
+USERDICT = "userdict.txt"
+_CANDIDATES = 40
+_LEXICAL_CANDIDATES = 60
+_DENSE_CANDIDATES = 30
+_NORMALIZED_KEPT = 20_000
+_DUPLICATE_OVERLAP = 0.9
+_JOINED_CHARACTERS = 1200
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A ranked candidate before it becomes a passage.
+
+    Attributes:
+        values: the features, in the order of `FEATURES`.
+    """
+
+    row: ChunkRow
+    score: float
+    values: tuple[float, ...]
+
+    def value(self, name: str) -> float:
+        """One feature by its name."""
+        return self.values[FEATURES.index(name)]
+
+
+class Retriever:
+    """Searches one home. Safe to use from several threads.
+
+    Use as a context manager, or call `close`.
+    """
+
+    def __init__(
+        self,
+        home: Home,
+        settings: Settings,
+        catalog: Catalog,
+        *,
+        embedder: Embedder | None = None,
+        weights: Weights | None = None,
+    ) -> None:
+        """Prefer `Retriever.open`.
+
+        Args:
+            embedder: where it is open already; else opened at the first search.
+            weights: other ranking weights than those that ship, for training.
+        """
+        self._home = home
+        self._settings = settings
+        self._catalog = catalog
+        self._embedder = embedder
+        self._weights = weights or load_weights()
+        self._lock = threading.RLock()
+        self._segmenter: Segmenter | None = None
+        self._lexical: LexicalEngine | None = None
+        self._vectors: VectorEngine | None = None
+        self._reranker: CrossEncoderReranker | None = None
+        self._terms: TermTable | None = None
+        self._head = -1
+        self._normalized: OrderedDict[int, tuple[str, str]] = OrderedDict()
+
+    @classmethod
+    def open(
+        cls,
+        home: str | os.PathLike[str] | Home | None = None,
+        *,
+        settings: Settings | None = None,
+    ) -> Retriever:
+        """Open the index of a home (see `Home.find`).
+
+        Raises:
+            ConfigError: the home or its settings are wrong.
+            CatalogError: there is no index yet, or it cannot be read.
+        """
+        found = home if isinstance(home, Home) else Home.find(home)
+        return cls(found, settings or Settings.load(found), Catalog(found.index))
+
+    def close(self) -> None:
+        """Close the catalog; the retriever cannot be used afterwards."""
+        self._catalog.close()
+
+    def __enter__(self) -> Retriever:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # -- the parts, opened when first needed ----------------------------------------
+
+    @property
+    def embedder(self) -> Embedder:
+        """The embedder that the settings name."""
+        with self._lock:
+            if self._embedder is None:
+                self._embedder = open_embedder(self._settings.embedding)
+            return self._embedder
+
+    @property
+    def segmenter(self) -> Segmenter:
+        """The segmenter with the home's dictionary."""
+        with self._lock:
+            if self._segmenter is None:
+                path = self._home.corpus / USERDICT
+                self._segmenter = Segmenter(path if path.is_file() else None)
+            return self._segmenter
+
+    @property
+    def followers(self) -> tuple[LexicalEngine, VectorEngine]:
+        """The engines, opened where they stand."""
+        with self._lock:
+            if self._lexical is None or self._vectors is None:
+                from notesqa.engines.lexical import LexicalEngine
+                from notesqa.engines.vectors import VectorEngine
+
+                folder = self._home.index
+                self._lexical = LexicalEngine(
+                    folder / "lexical", self._analyze, self._analysis_recipe()
+                )
+                self._vectors = VectorEngine(
+                    folder / "vectors", self.embedder.dimension, self.embedder.name
+                )
+            return self._lexical, self._vectors
+
+    def _analysis_recipe(self) -> str:
+        path = self._home.corpus / USERDICT
+        try:
+            from hashlib import blake2b
+
+            digest = blake2b(path.read_bytes(), digest_size=8).hexdigest()
+        except OSError:
+            digest = "-"
+        return f"{SEGMENT_VERSION}/{digest}"
+
+    def _analyze(self, entry: Entry) -> tuple[list[str], list[str]]:
+        above = " ".join(p for p in (entry.title, entry.heading) if p and p not in entry.text)
+        text = f"{above}\n{entry.text}" if above else entry.text
+        return self.segmenter.words(text), self.segmenter.grams(text)
+
+    @property
+    def term_table(self) -> TermTable:
+        """The built-in terms and those that the notes define."""
+        with self._lock:
+            if self._terms is None:
+                self._terms = TermTable([*self._catalog.terms(), *builtin_terms()])
+            return self._terms
+
+    def refresh(self) -> int:
+        """Follow the catalog to its latest commit; returns its number.
+
+        Raises:
+            CatalogError: the notes are not indexed yet, or an engine cannot catch up.
+        """
+        with self._lock:
+            head = self._catalog.head()
+            if head == self._head:
+                return head
+            commit = self._catalog.commit()
+            if commit is None:
+                raise CatalogError("there is no index yet", "build it: notesqa index")
+            if commit.embedder != self.embedder.name:
+                raise CatalogError(
+                    f"the index was built with the embedder {commit.embedder},"
+                    f" the settings name {self.embedder.name}",
+                    "bring it up to date: notesqa index",
+                )
+            for follower in self.followers:
+                if not follower.is_current(self._catalog):
+                    follower.catch_up(self._catalog)
+            self._terms = None
+            self._normalized.clear()
+            self._head = head
+            return head
+
+    # -- searching -----------------------------------------------------------------------
+
+    def analyse(self, text: str) -> Query:
+        """The question as the search sees it."""
+        return analyse(text, self.segmenter, self.term_table)
+
+    def search(
+        self,
+        query: str,
+        k: int | None = None,
+        *,
+        sources: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        after: str | date | None = None,
+        before: str | date | None = None,
+    ) -> list[Passage]:
+        """The `k` passages that answer best, best first.
+
+        Args:
+            k: how many; the settings' `retrieval.k` where None.
+            sources: globs over the path in the home or the file name (`*.md`).
+            tags: all of them must be the note's.
+            after, before: the note's date, inclusive (`YYYY-MM-DD`).
+
+        Raises:
+            CatalogError: there is no index, or it cannot be read.
+            NotesqaError: a date is malformed or `k` is less than 1.
+        """
+        k = self._settings.retrieval.k if k is None else k
+        if k < 1:
+            raise NotesqaError(f"k must be at least 1, not {k}", "ask for one passage or more")
+        hits = self.hits(
+            self.analyse(query), limit=max(_CANDIDATES, 3 * k), sources=sources, tags=tags,
+            after=_iso(after, "after"), before=_iso(before, "before"),
+        )  # fmt: skip
+        return self.passages(hits, k)
+
+    def passages(self, hits: Sequence[Hit], k: int) -> list[Passage]:
+        """The `k` best of ranked candidates as passages.
+
+        Near-duplicates are collapsed, no document takes more than its share while
+        others have something to say, and neighbours under the same heading are
+        joined to one passage.
+        """
+        chosen = self._diverse(hits, k)
+        joined: list[Passage] = []
+        used: set[int] = set()
+        for hit in chosen:
+            if hit.row.pk in used:
+                continue
+            run = [hit.row]
+            for other in sorted(chosen, key=lambda h: h.row.ordinal):
+                if _continues(run, other.row) and other.row.pk not in used:
+                    run.append(other.row)
+            for other in sorted(chosen, key=lambda h: -h.row.ordinal):
+                if _continues([other.row], run[0]) and other.row.pk not in used:
+                    run.insert(0, other.row)
+            while len(run) > 1 and run[-1].end - run[0].start > _JOINED_CHARACTERS:
+                run.pop(0 if run[0].pk != hit.row.pk else -1)
+            used.update(row.pk for row in run)
+            passage = _passage(hit, len(joined) + 1)
+            if len(run) > 1:
+                text = self._catalog.document(hit.row.document_id).text
+                start, end = run[0].start, run[-1].end
+                passage = dataclasses.replace(
+                    passage, text=text[start:end], start=start, end=end, source=run[0].source
+                )
+            joined.append(passage)
+        return joined
+
+    def idf(self, query: Query) -> dict[str, float]:
+        """Inverse document frequency of every word of the question, in these notes."""
+        return self.followers[0].idf("words", list(query.words))
+
+    def hits(
+        self,
+        query: Query,
+        *,
+        limit: int = _CANDIDATES,
+        sources: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        after: str | None = None,
+        before: str | None = None,
+    ) -> list[Hit]:
+        """Every candidate, ranked, with its features; what `search` chooses from."""
+        if not query.normalized.strip():
+            return []
+        self.refresh()
+        allowed: list[int] | None = None
+        if sources or tags or after or before:
+            allowed = self._catalog.chunk_keys(
+                sources=sources, tags=tags, after=after, before=before
+            )
+            if not allowed:
+                return []
+        lexical, vectors = self.followers
+        vector = self.embedder.embed_queries([query.expanded])[0]
+        found = self._candidates(query, vector, lexical, vectors, limit, allowed)
+        rows = self._catalog.chunk_rows(found)
+        keys = [key for key in found if key in rows]
+        words = lexical.scores("words", query.words, keys)
+        grams = lexical.scores("grams", query.grams, keys)
+        cosines = vectors.scores(vector, keys)
+        idf = lexical.idf("words", list(query.words))
+        hits = []
+        for key in keys:
+            text, title = self._normalized_text(rows[key])
+            values = features(
+                query,
+                Candidate(key, text, title, words[key], grams[key], cosines.get(key, 0.0)),
+                idf,
+            )
+            hits.append(Hit(rows[key], score(values, self._weights.rank), tuple(values)))
+        hits.sort(key=lambda hit: (-hit.score, hit.row.pk))
+        return self._reranked(query, hits)
+
+    def _candidates(
+        self,
+        query: Query,
+        vector: NDArray[np.float32],
+        lexical: LexicalEngine,
+        vectors: VectorEngine,
+        limit: int,
+        allowed: list[int] | None,
+    ) -> list[int]:
+        by_words = dict(
+            lexical.search(query.words, query.grams, max(_LEXICAL_CANDIDATES, limit), allowed)
+        )
+        by_vector = dict(vectors.search(vector, max(_DENSE_CANDIDATES, limit // 2), allowed))
+        cosines = dict(by_vector)
+        cosines.update(vectors.scores(vector, [key for key in by_words if key not in cosines]))
+        dense = self._weights.dense
+        fused = {
+            key: by_words.get(key, 0.0) + dense * cosines.get(key, 0.0)
+            for key in {*by_words, *by_vector}
+        }
+        return sorted(fused, key=lambda key: (-fused[key], key))[:limit]
+
+    def _reranked(self, query: Query, hits: list[Hit]) -> list[Hit]:
+        name = self._settings.retrieval.reranker
+        if not name or not hits:
+            return hits
+        if self._reranker is None:
+            from notesqa.embedding.rerank import CrossEncoderReranker
+
+            self._reranker = CrossEncoderReranker(
+                name,
+                allow_download=self._settings.embedding.allow_download,
+                device=self._settings.embedding.device,
+            )
+        head, tail = hits[:_CANDIDATES], hits[_CANDIDATES:]
+        scores = self._reranker.score(query.text, [hit.row.text for hit in head])
+        order = sorted(range(len(head)), key=lambda i: -float(scores[i]))
+        floor = float(min(scores))
+        return [Hit(head[i].row, float(scores[i]), head[i].values) for i in order] + [
+            Hit(hit.row, floor - 1.0 - n, hit.values) for n, hit in enumerate(tail)
+        ]
+
+    def _normalized_text(self, row: ChunkRow) -> tuple[str, str]:
+        kept = self._normalized.get(row.pk)
+        if kept is None:
+            kept = normalize(row.text), normalize(" ".join((row.title, *row.heading)))
+            self._normalized[row.pk] = kept
+            if len(self._normalized) > _NORMALIZED_KEPT:
+                self._normalized.popitem(last=False)
+        return kept
+
+    def _diverse(self, hits: Sequence[Hit], k: int) -> list[Hit]:
+        """Drop near-duplicates; let no document crowd out the others."""
+        chosen: list[Hit] = []
+        grams: list[set[str]] = []
+        per_document: dict[str, int] = {}
+        delayed: list[Hit] = []
+        most = max(2, (k + 1) // 2)
+        for hit in hits:
+            text = self._normalized_text(hit.row)[0]
+            own = {text[i : i + 4] for i in range(max(1, len(text) - 3))}
+            if any(
+                len(own & other) >= _DUPLICATE_OVERLAP * min(len(own), len(other))
+                and min(len(own), len(other)) > 20
+                for other in grams
+            ):
+                continue
+            if per_document.get(hit.row.document_id, 0) >= most:
+                delayed.append(hit)
+                continue
+            per_document[hit.row.document_id] = per_document.get(hit.row.document_id, 0) + 1
+            chosen.append(hit)
+            grams.append(own)
+            if len(chosen) == k:
+                return chosen
+        return [*chosen, *delayed][:k]
+
+    # -- reading ---------------------------------------------------------------------------
+
+    def document(self, document_id: str) -> Document:
+        """The whole document of a passage.
+
+        Raises:
+            CatalogError: there is none of that id.
+        """
+        return self._catalog.document(document_id)
+
+    def neighbours(self, passage: Passage, before: int = 1, after: int = 1) -> list[Passage]:
+        """The passages around one in its document, in order, itself left out."""
+        rows = self._catalog.chunks_of(passage.document_id)
+        at = next((n for n, row in enumerate(rows) if row.id == passage.chunk_id), None)
+        if at is None:
+            return []
+        around = [*rows[max(0, at - before) : at], *rows[at + 1 : at + 1 + after]]
+        return [_passage(Hit(row, 0.0, ()), n) for n, row in enumerate(around, 1)]
+
+
+def _passage(hit: Hit, rank: int) -> Passage:
+    row = hit.row
+    return Passage(
+        rank=rank,
+        score=hit.score,
+        chunk_id=row.id,
+        document_id=row.document_id,
+        title=row.title,
+        source=row.source,
+        heading=" › ".join(row.heading),
+        text=row.text,
+        start=row.start,
+        end=row.end,
+        scores=dict(zip(FEATURES, hit.values, strict=True)) if hit.values else {},
+    )
+
+
+def _continues(run: Sequence[ChunkRow], row: ChunkRow) -> bool:
+    last = run[-1]
+    return (
+        row.document_pk == last.document_pk
+        and row.ordinal == last.ordinal + 1
+        and row.heading == last.heading
+    )
+
+
+def _iso(value: str | date | None, name: str) -> str | None:
+    if value is None or isinstance(value, date):
+        return value.isoformat() if value else None
+    try:
+        return date.fromisoformat(value).isoformat()
+    except ValueError as error:
+        raise NotesqaError(f"{name} is no date: {value}", "write it as YYYY-MM-DD") from error

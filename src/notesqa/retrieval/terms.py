@@ -1,0 +1,129 @@
+"""The term layer: 中文 ↔ English ↔ abbreviation, used on the question's side.
+
+The built-in table ships with the package; pairs that the user's own notes define
+("批归一化（Batch Normalization，BN）") are added to it from the catalog.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+from importlib.resources import files
+
+from notesqa.text.normalize import normalize
+
+_LATIN_RUN = re.compile(r"[a-z0-9][a-z0-9+#./'\- ]*")
+_HYPHENS = re.compile(r"[-\s]+")
+_MAX_FORMS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """One thing asked about: the word in the question, and other names for it.
+
+    Attributes:
+        surface: as in the normalised question.
+        forms: other normalised surface forms that mean the same.
+    """
+
+    surface: str
+    forms: tuple[str, ...] = ()
+
+    @property
+    def all_forms(self) -> tuple[str, ...]:
+        """The surface and its alternatives."""
+        return (self.surface, *self.forms)
+
+
+def builtin_terms() -> list[tuple[str, str, str]]:
+    """The rows of the table that ships: Chinese names, English names, abbreviations.
+
+    Several names in one column are separated by `|`.
+    """
+    table = files("notesqa.text").joinpath("terms.tsv").read_text(encoding="utf-8")
+    rows = []
+    for line in table.splitlines():
+        if line and not line.startswith("#"):
+            zh, en, abbr = line.split("\t")
+            rows.append((zh, en, abbr))
+    return rows
+
+
+class TermTable:
+    """Finds known terms in a normalised text and tells their other names."""
+
+    def __init__(self, rows: Iterable[tuple[str, str, str]]) -> None:
+        """Build the table; rows that share a name do not flow into one another."""
+        self._forms: dict[str, list[str]] = defaultdict(list)
+        self._starts: dict[str, list[str]] = defaultdict(list)
+        for row in rows:
+            names = [normalize(name.strip()) for column in row for name in column.split("|")]
+            names = list(dict.fromkeys(name for name in names if name))
+            for name in names:
+                for key in {name, _folded(name)}:
+                    known = self._forms[key]
+                    known.extend(n for n in names if n != name and n not in known)
+        for key in self._forms:
+            self._starts[key[:2]].append(key)
+        for keys in self._starts.values():
+            keys.sort(key=len, reverse=True)
+
+    def in_text(self, normalized: str) -> list[Concept]:
+        """Known terms in a normalised text, longest first at each place, not overlapping.
+
+        Latin terms match whole words only, whatever their hyphens.
+        """
+        found: list[Concept] = []
+        taken: set[str] = set()
+        position = 0
+        while position < len(normalized):
+            key, length = self._at(normalized, position)
+            if key:
+                surface = normalized[position : position + length]
+                if surface not in taken:
+                    taken.add(surface)
+                    forms = [f for f in self._forms[key] if f != surface]
+                    found.append(Concept(surface, tuple(forms[:_MAX_FORMS])))
+                position += length
+            elif run := _LATIN_WORD.match(normalized, position):
+                position = run.end()
+            else:
+                position += 1
+        return found
+
+    def _at(self, text: str, position: int) -> tuple[str, int]:
+        candidates = self._starts.get(text[position : position + 2], ())
+        for key in candidates:
+            if text.startswith(key, position) and _bounded(text, position, len(key)):
+                return key, len(key)
+        # "anchor free" and "anchor-free" are kept folded: "anchorfree".
+        if run := _LATIN_RUN.match(text, position):
+            words = list(_LATIN_WORD.finditer(text, position, run.end()))
+            for last in range(len(words), 1, -1):
+                end = words[last - 1].end()
+                key = _folded(text[position:end])
+                if key in self._forms:
+                    return key, end - position
+        return "", 0
+
+
+_LATIN_WORD = re.compile(r"[a-z0-9+#.']+")
+
+
+def _folded(name: str) -> str:
+    return _HYPHENS.sub("", name) if name.isascii() else name
+
+
+def _bounded(text: str, position: int, length: int) -> bool:
+    """Whether a match does not begin or end inside a Latin word."""
+    end = position + length
+    before = text[position - 1] if position else " "
+    after = text[end] if end < len(text) else " "
+    first, last = text[position], text[end - 1]
+    return not ((_alnum(first) and _alnum(before)) or (_alnum(last) and _alnum(after)))
+
+
+def _alnum(char: str) -> bool:
+    return char.isascii() and char.isalnum()
