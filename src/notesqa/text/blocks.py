@@ -117,8 +117,10 @@ class _Scanner:
             indent = len(item[1].expandtabs(4))
             block, after = self._while("item", i, self._continues)
             # What is indented below an item belongs to it, also after a blank line.
-            while after + 1 < len(lines) and self._indented(after + 1, indent) and not (
-                text[slice(*lines[after])].strip()
+            while (
+                after + 1 < len(lines)
+                and self._indented(after + 1, indent)
+                and not (text[slice(*lines[after])].strip())
             ):
                 more, after = self._while("item", after + 1, self._continues)
                 block = Block("item", block.start, more.end)
@@ -129,8 +131,10 @@ class _Scanner:
         start, end = self._lines[i]
         line = self._text[start : min(end, start + indent + 8)].expandtabs(4)
         stripped = line.lstrip(" ")
-        return bool(stripped) and len(line) - len(stripped) >= indent + 2 and not (
-            _ITEM.match(self._text, start, end) or self._starts_own(start, end)
+        return (
+            bool(stripped)
+            and len(line) - len(stripped) >= indent + 2
+            and not (_ITEM.match(self._text, start, end) or self._starts_own(start, end))
         )
 
     def _while(self, kind: BlockKind, i: int, goes_on: _Test) -> tuple[Block, int]:
@@ -194,9 +198,11 @@ class _Scanner:
     def _paragraph(self, i: int) -> tuple[Block, int]:
         text, lines = self._text, self._lines
         start, end = lines[i]
-        if i + 1 < len(lines) and (
-            underline := _UNDERLINE.match(text, *lines[i + 1])
-        ) and end - start < 200:
+        if (
+            i + 1 < len(lines)
+            and (underline := _UNDERLINE.match(text, *lines[i + 1]))
+            and end - start < 200
+        ):
             level = 1 if underline[1][0] == "=" else 2
             title = plain_heading(text[start:end])
             return Block("heading", start, lines[i + 1][1], level, title), i + 2

@@ -118,9 +118,7 @@ def _code_end(text: str, match: re.Match[str], absent: dict[str, int]) -> int | 
         position = run_end
 
 
-def _formula(
-    text: str, match: re.Match[str], kind: str, absent: dict[str, int]
-) -> Formula | None:
+def _formula(text: str, match: re.Match[str], kind: str, absent: dict[str, int]) -> Formula | None:
     if kind == "dollar":
         return _dollar(text, match.start())
     closers = {"dollars": "$$", "paren": r"\)", "bracket": r"\]"}
@@ -236,9 +234,7 @@ def formula_tokens(body: str) -> list[str]:
     written as commands, letters or mathematical alphanumerics; `\\frac{a}{b}` is `a / b`.
     Letters stand alone and keep their case, words in `\\text{…}` stay whole.
     """
-    plain = "".join(
-        unicodedata.normalize("NFKC", c) if c not in _NAMES else c for c in body
-    )
+    plain = "".join(unicodedata.normalize("NFKC", c) if c not in _NAMES else c for c in body)
     tokens: list[str] = []
     position = 0
     pending_slash: list[int] = []  # depths of braces at which a fraction's numerator began

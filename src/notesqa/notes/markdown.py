@@ -1,0 +1,138 @@
+"""Markdown with YAML front matter, and plain text files, as one document each."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+import yaml
+
+from notesqa.notes.titles import article_title, clean_title
+from notesqa.records import Document, DocumentKind, Source
+
+_OPENING = re.compile(r"\s*---[ \t]*\n")
+_CLOSING = re.compile(r"^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.MULTILINE)
+_MAX_FRONT_MATTER = 1 << 16
+_KEY_LINE = re.compile(r"^[\w\u3400-\u9fff][\w\u3400-\u9fff .-]*:", re.MULTILINE)
+_DATE = re.compile(r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})")
+
+
+@dataclass(frozen=True, slots=True)
+class FrontMatter:
+    """What the head of a Markdown file says.
+
+    Attributes:
+        length: characters that it takes, up to where the body begins; 0 without one.
+    """
+
+    title: str = ""
+    date: str | None = None
+    tags: tuple[str, ...] = ()
+    length: int = 0
+
+
+def read_article(text: str, path: str, kind: DocumentKind) -> Document | None:
+    """The document of one Markdown or text file; None when it holds nothing.
+
+    Args:
+        text: with `\\n` line ends.
+        path: relative to the home.
+    """
+    front = front_matter(text) if kind == "article" else FrontMatter()
+    body = text[front.length :]
+    skipped = len(body) - len(body.lstrip("\n"))
+    body = body[skipped:].rstrip()
+    if not body.strip():
+        return None
+    line = 1 + text.count("\n", 0, front.length + skipped)
+    stem = PurePosixPath(path).stem
+    title = clean_title(front.title) or article_title(body, kind) or stem
+    return Document(
+        id=file_id(path),
+        title=title,
+        text=body,
+        kind=kind,
+        sources=(Source(path, line),),
+        date=front.date,
+        tags=front.tags,
+    )
+
+
+def file_id(path: str) -> str:
+    """The name of a document that is a whole file: a digest of its path."""
+    return hashlib.blake2b(
+        f"file:{path}".encode("utf-8", "surrogatepass"), digest_size=8
+    ).hexdigest()
+
+
+def front_matter(text: str) -> FrontMatter:
+    """The front matter of a Markdown text.
+
+    Broken YAML between `---` lines counts as front matter when it has keys, and says
+    nothing; without keys it is no front matter but a body between two rules.
+    """
+    opening = _OPENING.match(text)
+    if not opening:
+        return FrontMatter()
+    closing = _CLOSING.search(text, opening.end(), opening.end() + _MAX_FRONT_MATTER)
+    if not closing:
+        return FrontMatter()
+    head = text[opening.end() : closing.start()]
+    if head.strip() and not _KEY_LINE.search(head):
+        return FrontMatter()
+    try:
+        values = yaml.safe_load(head)
+    except (yaml.YAMLError, ValueError, OverflowError, RecursionError):
+        # ValueError: a date such as 2024-13-45 that looks like one and is none.
+        values = _by_lines(head)
+    if not isinstance(values, dict):
+        values = {}
+    return FrontMatter(
+        title=_text(values.get("title")),
+        date=_date(values.get("date")),
+        tags=_tags(values.get("tags", values.get("tag"))),
+        length=closing.end(),
+    )
+
+
+def _by_lines(head: str) -> dict[str, str]:
+    """Keys and values of broken YAML, one a line, as far as they are plain."""
+    values = {}
+    for line in head.splitlines():
+        key, colon, value = line.partition(":")
+        if colon and key.strip() in ("title", "date", "tags"):
+            values[key.strip()] = value.strip().strip("\"'")
+    return values
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        return " ".join(str(value).split())
+    return ""
+
+
+def _date(value: object) -> str | None:
+    if isinstance(value, datetime.datetime):
+        return value.date().isoformat()
+    if isinstance(value, datetime.date):
+        return value.isoformat()
+    if isinstance(value, str) and (match := _DATE.search(value)):
+        try:
+            return datetime.date(*map(int, match.groups())).isoformat()
+        except ValueError:
+            return None
+    return None
+
+
+def _tags(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        parts: list[object] = list(re.split(r"[,，、;；]", value.strip().strip("[]")))
+    elif isinstance(value, list | tuple | set):
+        parts = list(value)
+    else:
+        parts = [value]
+    texts = (_text(part).strip().lstrip("#").strip() for part in parts)
+    return tuple(dict.fromkeys(text for text in texts if text))
