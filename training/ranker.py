@@ -1,0 +1,281 @@
+"""Fit the ranker's weights on the tuning sets, with cross-validation over questions.
+
+    python -m training.ranker collect --data ../shared/data/tuning --work training/work
+    python -m training.ranker fit --work training/work [--write]
+
+`collect` indexes every set as a home would be (real chunker, catalog, engines and
+embedder), searches every question and keeps the features of its candidates. `fit`
+learns one linear weight a feature by listwise softmax (Cao et al. 2007, "Learning to
+Rank: From Pairwise Approach to Listwise Approach") and prints MRR@10 of the stages.
+Only the text of a section is indexed, neither its title nor its context.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import shutil
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize
+
+from notesqa.catalog import Catalog, NewChunk, NewDocument, text_key
+from notesqa.chunking import chunk
+from notesqa.config import Home, Settings
+from notesqa.embedding import open_embedder
+from notesqa.indexing import embedded_text
+from notesqa.records import Document, Source
+from notesqa.retrieval import Retriever
+from notesqa.retrieval.features import FEATURES
+
+SETS = ("dl500", "reflection", "javaguide", "tidb_docs", "cmrc2018", "drcd_dev", "csl", "xquad_zh")
+# Every set counts the same however many questions it has; encyclopedic ones less: people
+# ask their notes as in the first four.
+SET_WEIGHTS = {"cmrc2018": 0.25, "drcd_dev": 0.25, "csl": 0.25, "xquad_zh": 0.25}
+CANDIDATES = 40
+MOST_QUESTIONS = 800
+WEIGHTS = Path(__file__).parent.parent / "src/notesqa/retrieval/weights.json"
+
+
+def rows(path: Path) -> Iterator[dict[str, Any]]:
+    """The objects of a gzipped JSON-lines file."""
+    with gzip.open(path, "rt", encoding="utf-8") as stream:
+        for line in stream:
+            yield json.loads(line)
+
+
+def build(data: Path, name: str, work: Path, *, titles: bool = False) -> Retriever:
+    """Index one set as a home; text only unless `titles`."""
+    home = Home(work / "homes" / name)
+    settings = Settings()
+    embedder = open_embedder(settings.embedding)
+    shutil.rmtree(home.path, ignore_errors=True)
+    home.corpus.mkdir(parents=True)
+    catalog = Catalog(home.index, write=True)
+    new, texts = [], {}
+    for row in rows(data / name / "corpus.jsonl.gz"):
+        title = row["title"] if titles else ""
+        document = Document(
+            row["id"], title, row["text"], "text", (Source(f"corpus/{row['id']}.txt"),)
+        )
+        chunks = []
+        for c in chunk(document, embedder.count_tokens):
+            text = embedded_text(title, c.heading, c.text)
+            texts[text_key(text)] = text
+            chunks.append(NewChunk(c, 0, text_key(text)))
+        new.append(NewDocument(document, row["id"], tuple(chunks)))
+    keys = list(texts)
+    for first in range(0, len(keys), 1024):
+        part = keys[first : first + 1024]
+        vectors = embedder.embed_passages([texts[k] for k in part]).astype(np.float16)
+        catalog.add_vectors(
+            embedder.name, ((k, v.tobytes()) for k, v in zip(part, vectors, strict=True))
+        )
+    catalog.add_commit(
+        recipe="training",
+        embedder=embedder.name,
+        files=[],
+        gone_files=[],
+        added=new,
+        removed=[],
+        moved={},
+        duplicates=0,
+        seconds=0.0,
+    )
+    retriever = Retriever(home, settings, catalog, embedder=embedder)
+    retriever.refresh()
+    return retriever
+
+
+def collect(data: Path, work: Path, names: list[str]) -> None:
+    """Search every question and keep the features of its candidates."""
+    for name in names:
+        started = time.perf_counter()
+        retriever = build(data, name, work)
+        built = time.perf_counter()
+        questions = list(rows(data / name / "qa.jsonl.gz"))
+        if len(questions) > MOST_QUESTIONS:
+            order = np.random.default_rng(7).permutation(len(questions))[:MOST_QUESTIONS]
+            questions = [questions[i] for i in sorted(order)]
+        features, labels, groups, texts, documents, plain = [], [], [], [], [], []
+        latencies = []
+        lexical, _ = retriever.followers
+        for number, question in enumerate(questions):
+            begun = time.perf_counter()
+            query = retriever.analyse(question["question"])
+            hits = retriever.hits(query, limit=CANDIDATES)
+            latencies.append(time.perf_counter() - begun)
+            for hit in hits:
+                features.append(hit.values)
+                labels.append(hit.row.document_id == question["doc_id"])
+                groups.append(number)
+                documents.append(hit.row.document_id)
+            plain.append(_bm25(retriever, lexical, question))
+            texts.append(question["question"])
+        work.mkdir(parents=True, exist_ok=True)
+        np.savez_compressed(
+            work / f"features-{name}.npz",
+            features=np.array(features, dtype=np.float32),
+            labels=np.array(labels),
+            groups=np.array(groups),
+            documents=np.array(documents),
+            plain=np.array(plain),
+            names=np.array(FEATURES),
+            questions=len(questions),
+            texts=np.array(texts),
+        )
+        retriever.close()
+        print(
+            f"{name}: {len(questions)} questions, built in {built - started:.1f} s,"
+            f" p50 {1000 * float(np.median(latencies)):.1f} ms",
+            flush=True,
+        )
+
+
+def _bm25(retriever: Retriever, lexical: Any, question: dict[str, Any]) -> int:
+    """Rank of the gold under BM25 over jieba words alone, as the baseline has it."""
+    words = dict.fromkeys(retriever.segmenter.words(question["question"]), 1.0)
+    hits = lexical.search(words, {}, 30)
+    found = retriever._catalog.chunk_rows([key for key, _ in hits])
+    seen: list[str] = []
+    for key, _ in hits:
+        document = found[key].document_id
+        if document not in seen:
+            seen.append(document)
+    return seen.index(question["doc_id"]) + 1 if question["doc_id"] in seen else 0
+
+
+class Set:
+    """The collected features of one set."""
+
+    def __init__(self, work: Path, name: str) -> None:
+        raw = np.load(work / f"features-{name}.npz")
+        self.name = name
+        self.x = raw["features"].astype(np.float64)
+        self.y = raw["labels"]
+        self.g = raw["groups"]
+        self.d = raw["documents"]
+        self.plain = raw["plain"]
+        self.n = int(raw["questions"])
+        self.names = [str(n) for n in raw["names"]]
+
+    def mrr(self, scores: np.ndarray, only: np.ndarray | None = None) -> float:
+        """MRR@10 by document of candidates ordered by `scores`."""
+        total, count = 0.0, 0
+        bounds = np.searchsorted(self.g, np.arange(self.n + 1))
+        for q in range(self.n):
+            if only is not None and not only[q]:
+                continue
+            count += 1
+            a, b = bounds[q], bounds[q + 1]
+            if a == b or not self.y[a:b].any():
+                continue
+            order = np.argsort(-scores[a:b], kind="stable")
+            seen: list[str] = []
+            for i in order:
+                if self.d[a + i] not in seen:
+                    seen.append(self.d[a + i])
+                    if self.y[a + i]:
+                        if len(seen) <= 10:
+                            total += 1 / len(seen)
+                        break
+        return total / max(1, count)
+
+    def plain_mrr(self) -> float:
+        """MRR@10 of BM25 over words alone."""
+        return float(np.mean([1 / r if 0 < r <= 10 else 0.0 for r in self.plain]))
+
+
+def learn(
+    sets: list[Set], masks: dict[str, np.ndarray], columns: list[int], l2: float
+) -> np.ndarray:
+    """Weights of `columns` by listwise softmax over questions whose mask is set."""
+    blocks = []
+    for s in sets:
+        bounds = np.searchsorted(s.g, np.arange(s.n + 1))
+        weight = SET_WEIGHTS.get(s.name, 1.0) / s.n
+        for q in range(s.n):
+            a, b = bounds[q], bounds[q + 1]
+            if masks[s.name][q] and b > a and s.y[a:b].any() and not s.y[a:b].all():
+                blocks.append((s.x[a:b][:, columns], s.y[a:b], weight))
+    x = np.concatenate([b[0] for b in blocks])
+    scale = x.std(axis=0) + 1e-9
+    starts = np.cumsum([0] + [len(b[0]) for b in blocks])[:-1]
+    x = x / scale
+    y = np.concatenate([b[1] for b in blocks])
+    w = np.array([b[2] for b in blocks])
+    w = w / w.sum()
+    group = np.repeat(np.arange(len(blocks)), [len(b[0]) for b in blocks])
+
+    def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
+        z = x @ theta
+        z = z - np.maximum.reduceat(z, starts)[group]
+        e = np.exp(z)
+        total = np.add.reduceat(e, starts)
+        gold = np.where(y, e, 0.0)
+        right = np.add.reduceat(gold, starts)
+        value = -(w * np.log(right / total)).sum() + l2 * (theta @ theta)
+        gradient = x.T @ (w[group] * (e / total[group] - gold / right[group])) + 2 * l2 * theta
+        return float(value), gradient
+
+    result = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B")
+    return result.x / scale
+
+
+def fit(work: Path, *, write: bool, drop: list[str], l2: float) -> None:
+    """Cross-validate, print the table, and with `write` keep the weights of all data."""
+    sets = [Set(work, n) for n in SETS if (work / f"features-{n}.npz").exists()]
+    columns = [i for i, n in enumerate(FEATURES) if n not in drop]
+    print(f"{'set':<12}{'BM25':>8}{'start':>8}{'learned':>9}{'left out':>9}   (MRR@10)")
+    folds = {s.name: np.arange(s.n) % 5 for s in sets}
+    crossed = {s.name: np.zeros(len(s.x)) for s in sets}
+    for fold in range(5):
+        theta = learn(sets, {s.name: folds[s.name] != fold for s in sets}, columns, l2)
+        for s in sets:
+            held = folds[s.name][s.g] == fold
+            crossed[s.name][held] = s.x[held][:, columns] @ theta
+    start = json.loads(WEIGHTS.read_text())["rank"]
+    now = np.array([start.get(n, 0.0) for n in FEATURES])
+    for s in sets:
+        others = [o for o in sets if o is not s]
+        theta = learn(others, {o.name: np.ones(o.n, bool) for o in others}, columns, l2)
+        print(
+            f"{s.name:<12}{s.plain_mrr():8.3f}{s.mrr(s.x @ now):8.3f}"
+            f"{s.mrr(crossed[s.name]):9.3f}{s.mrr(s.x[:, columns] @ theta):9.3f}"
+            f"   candidates {np.mean([s.y[s.g == q].any() for q in range(s.n)]):.3f}"
+        )
+    theta = learn(sets, {s.name: np.ones(s.n, bool) for s in sets}, columns, l2)
+    weights = {FEATURES[i]: round(float(t), 4) for i, t in zip(columns, theta, strict=True)}
+    print(json.dumps(weights, indent=1))
+    if write:
+        raw = json.loads(WEIGHTS.read_text())
+        raw["rank"] = weights
+        WEIGHTS.write_text(json.dumps(raw, indent=2) + "\n")
+
+
+def main() -> int:
+    """Run one of the two steps."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("step", choices=["collect", "fit"])
+    parser.add_argument("--data", type=Path, default=Path("../shared/data/tuning"))
+    parser.add_argument("--work", type=Path, default=Path("training/work"))
+    parser.add_argument("--sets", nargs="*", default=list(SETS))
+    parser.add_argument("--drop", nargs="*", default=[])
+    parser.add_argument("--l2", type=float, default=1e-3)
+    parser.add_argument("--write", action="store_true")
+    args = parser.parse_args()
+    if args.step == "collect":
+        collect(args.data, args.work, args.sets)
+    else:
+        fit(args.work, write=args.write, drop=args.drop, l2=args.l2)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
