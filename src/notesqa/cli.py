@@ -500,9 +500,13 @@ def _with_progress(
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
 
-    columns = ["[progress.description]{task.description}", BarColumn(), MofNCompleteColumn()]
     with Progress(
-        *columns, TimeRemainingColumn(), console=Console(stderr=True), transient=True
+        "{task.description}",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
     ) as bar:
         task = bar.add_task(_STAGES["scan"], total=None)
 

@@ -183,7 +183,8 @@ class Settings:
             raise ConfigError(f"{path} is not UTF-8", "save it as UTF-8") from error
         except tomllib.TOMLDecodeError as error:
             raise ConfigError(f"{path} is not valid TOML: {error}", "correct that line") from error
-        return _build(cls, raw, "", path)
+        settings: Settings = _build(cls, raw, "", path)
+        return settings
 
 
 def _build(cls: type[Any], raw: Mapping[str, Any], prefix: str, path: Path) -> Any:

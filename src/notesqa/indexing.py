@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 Stage = Literal["scan", "read", "embed", "commit", "follow"]
 LOCK_FILE = "rebuild.lock"
 REPLACED_FOLDER = ".replaced"
+USERDICT = "userdict.txt"
+"""Words for the segmenter, not a note."""
 _EMBED_BATCH = 256
 
 
@@ -142,7 +144,7 @@ def corpus_files(corpus: Path) -> Iterator[Path]:
             return
         seen.add((stat.st_dev, stat.st_ino))
         for entry in entries:
-            if entry.name.startswith("."):
+            if entry.name.startswith(".") or (folder == corpus and entry.name == USERDICT):
                 continue
             if entry.is_dir():
                 yield from walk(entry)

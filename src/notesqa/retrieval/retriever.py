@@ -26,7 +26,6 @@ from notesqa.retrieval.query import Query, analyse
 from notesqa.retrieval.ranking import Weights, load_weights, score
 from notesqa.retrieval.terms import TermTable, builtin_terms
 from notesqa.text.normalize import normalize
-from notesqa.text.segment import VERSION as SEGMENT_VERSION
 from notesqa.text.segment import Segmenter
 
 if TYPE_CHECKING:
@@ -154,22 +153,12 @@ class Retriever:
 
                 folder = self._home.index
                 self._lexical = LexicalEngine(
-                    folder / "lexical", self._analyze, self._analysis_recipe()
+                    folder / "lexical", self._analyze, self.segmenter.recipe
                 )
                 self._vectors = VectorEngine(
                     folder / "vectors", self.embedder.dimension, self.embedder.name
                 )
             return self._lexical, self._vectors
-
-    def _analysis_recipe(self) -> str:
-        path = self._home.corpus / USERDICT
-        try:
-            from hashlib import blake2b
-
-            digest = blake2b(path.read_bytes(), digest_size=8).hexdigest()
-        except OSError:
-            digest = "-"
-        return f"{SEGMENT_VERSION}/{digest}"
 
     def _analyze(self, entry: Entry) -> tuple[list[str], list[str]]:
         above = " ".join(p for p in (entry.title, entry.heading) if p and p not in entry.text)
