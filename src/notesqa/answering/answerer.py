@@ -87,7 +87,7 @@ class Answerer:
         searched = time.perf_counter()
         yield Found(asked, tuple(passages))
         extraction = extract(query, passages, idf, self._retriever.embedder)
-        judgement = judge(query, hits, extraction.coverage, load_weights())
+        judgement = judge(query, hits, extraction, load_weights())
         seconds = {"load": loaded - started, "search": searched - loaded}
 
         def finished(answer: Answer) -> Finished:
@@ -136,9 +136,7 @@ class Answerer:
     def _refusal(self, question: str, engine: str) -> Answer:
         return Answer(question, (Sentence(refusal_text(question), ()),), (), True, engine)
 
-    def _extractive(
-        self, question: str, extraction: Extraction, judgement: Judgement
-    ) -> Answer:
+    def _extractive(self, question: str, extraction: Extraction, judgement: Judgement) -> Answer:
         if not extraction.sentences:
             return self._refusal(question, EXTRACTIVE)
         return Answer(

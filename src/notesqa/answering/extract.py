@@ -65,11 +65,16 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """The sentences chosen, their citations, and how well the best one covers the question."""
+    """The sentences chosen and their citations.
+
+    Attributes:
+        best: the features of the best sentence, in the order of `SENTENCE_FEATURES`;
+            empty where there is none.
+    """
 
     sentences: tuple[Sentence, ...]
     citations: tuple[Citation, ...]
-    coverage: float
+    best: tuple[float, ...]
 
 
 @cache
@@ -208,8 +213,7 @@ def extract(
     weights = sentence_weights()
     spans = score_sentences(query, passages, idf, embedder, weights)
     if not spans:
-        return Extraction((), (), 0.0)
-    coverage = max(span.values[SENTENCE_FEATURES.index("context_coverage")] for span in spans[:3])
+        return Extraction((), (), ())
     chosen = _choose(spans, passages, _MOST_SENTENCES.get(query.kind, 2))
     citations: list[Citation] = []
     answer: list[Sentence] = []
@@ -230,7 +234,7 @@ def extract(
             )
         )
         answer.append(Sentence(shown(quote), (number,)))
-    return Extraction(tuple(answer), tuple(citations), coverage)
+    return Extraction(tuple(answer), tuple(citations), spans[0].values)
 
 
 def _choose(spans: Sequence[Span], passages: Sequence[Passage], most: int) -> list[Span]:

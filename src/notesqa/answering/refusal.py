@@ -2,7 +2,7 @@
 
 A logistic model over a few signals of the best passages and of the best sentence;
 its weights come from answerable and unanswerable questions of the tuning sets
-(`python -m training.refusal`). It separates questions of another field well and
+(`python -m training.answerer`). It separates questions of another field well and
 near misses of the same field only in part, so between refusal and certainty there
 is a third outcome: to quote what is nearest and to say so.
 """
@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from notesqa.answering.extract import SENTENCE_FEATURES, Extraction
 from notesqa.retrieval import Hit
 from notesqa.retrieval.query import Query
 from notesqa.retrieval.ranking import Weights, logistic
@@ -22,6 +23,7 @@ Outcome = Literal["answer", "nearest", "refuse"]
 
 REFUSAL_ZH = "笔记里没有说到这个问题。"
 REFUSAL_EN = "The notes do not say."
+_BM25_CAP = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,33 +45,6 @@ def refusal_text(question: str) -> str:
     return REFUSAL_EN if mostly_english(question) else REFUSAL_ZH
 
 
-def signals(hits: Sequence[Hit], best_sentence: float) -> dict[str, float]:
-    """What the judgement rests on; all zero when nothing was found.
-
-    Args:
-        hits: ranked, best first.
-        best_sentence: share of the question that the best sentence covers.
-    """
-    top = hits[:3]
-    if not top:
-        return dict.fromkeys(SIGNALS, 0.0)
-
-    def most(name: str) -> float:
-        return max(hit.value(name) for hit in top)
-
-    return {
-        "coverage": most("coverage"),
-        "head_coverage": most("head_coverage"),
-        "title_coverage": most("title_coverage"),
-        "bm25_words": min(most("bm25_words"), 3.0),
-        "bm25_grams": min(most("bm25_grams"), 3.0),
-        "gram_coverage": most("gram_coverage"),
-        "cosine": most("cosine"),
-        "longest_common": most("longest_common"),
-        "sentence": best_sentence,
-    }
-
-
 SIGNALS = (
     "coverage",
     "head_coverage",
@@ -79,13 +54,54 @@ SIGNALS = (
     "gram_coverage",
     "cosine",
     "longest_common",
-    "sentence",
+    "gap",
+    "sentence_coverage",
+    "sentence_context",
+    "sentence_grams",
+    "sentence_common",
+    "sentence_cosine",
+    "sentence_cue",
 )
 
 
-def judge(query: Query, hits: Sequence[Hit], best_sentence: float, weights: Weights) -> Judgement:
+def signals(hits: Sequence[Hit], extraction: Extraction) -> dict[str, float]:
+    """What the judgement rests on; all zero when nothing was found.
+
+    Args:
+        hits: ranked, best first.
+        extraction: the sentences that would answer; the best one's features count.
+    """
+    if not hits or not extraction.best:
+        return dict.fromkeys(SIGNALS, 0.0)
+    top = hits[:3]
+
+    def most(name: str) -> float:
+        return max(hit.value(name) for hit in top)
+
+    sentence = dict(zip(SENTENCE_FEATURES, extraction.best, strict=True))
+    fifth = hits[min(4, len(hits) - 1)].score
+    return {
+        "coverage": most("coverage"),
+        "head_coverage": most("head_coverage"),
+        "title_coverage": most("title_coverage"),
+        "bm25_words": min(most("bm25_words"), _BM25_CAP),
+        "bm25_grams": min(most("bm25_grams"), _BM25_CAP),
+        "gram_coverage": most("gram_coverage"),
+        "cosine": most("cosine"),
+        "longest_common": most("longest_common"),
+        "gap": hits[0].score - fifth,
+        "sentence_coverage": sentence["coverage"],
+        "sentence_context": sentence["context_coverage"],
+        "sentence_grams": sentence["gram_coverage"],
+        "sentence_common": sentence["longest_common"],
+        "sentence_cosine": sentence["cosine"],
+        "sentence_cue": sentence["cue"],
+    }
+
+
+def judge(query: Query, hits: Sequence[Hit], extraction: Extraction, weights: Weights) -> Judgement:
     """Whether to answer, to quote what is nearest, or to refuse."""
-    found = signals(hits, best_sentence)
+    found = signals(hits, extraction)
     if not hits or not query.content.strip():
         return Judgement("refuse", 0.0, found)
     total = weights.answerable_bias + sum(
