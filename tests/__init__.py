@@ -1,0 +1,1 @@
+"""Tests of notesqa: behaviour, on notes that the tests write themselves."""
