@@ -143,9 +143,10 @@ class LlmSettings:
 
 @dataclass(frozen=True, slots=True)
 class TuiSettings:
-    """`[tui]`: theme name, and `[tui.keys]` from action to key."""
+    """`[tui]`: theme name, language (`zh`, `en` or by the locale), `[tui.keys]`: action to key."""
 
     theme: str = "transmission-dark"
+    language: str = ""
     mathematics: str = "unicode"
     keys: Mapping[str, str] = field(default_factory=dict)
 

@@ -1,0 +1,39 @@
+"""The terminal UI, in a terminal or in a browser. Textual is imported when it runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from notesqa.config import Home, Settings
+
+__all__ = ["run", "serve"]
+
+
+def run(home: Home, settings: Settings, *, question: str = "") -> int:
+    """Show the terminal UI until the user leaves it; returns the exit code.
+
+    Raises:
+        ConfigError: `[tui]` names an action or a theme that does not exist.
+    """
+    from notesqa.tui.app import NotesApp
+
+    def factory() -> object:
+        from notesqa.api import Notes
+
+        return Notes.open(home, settings=settings)
+
+    app = NotesApp(factory, settings, corpus=home.corpus, question=question)  # type: ignore[arg-type]
+    app.run()
+    return app.return_code or 0
+
+
+def serve(home: Home, settings: Settings, port: int = 8765) -> int:
+    """Show the same app in a browser on this machine, until interrupted.
+
+    Raises:
+        ConfigError: textual-serve is not installed, or the port is taken.
+    """
+    from notesqa.tui.serving import serve as serve_app
+
+    return serve_app(home, settings, port)

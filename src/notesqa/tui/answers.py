@@ -1,0 +1,282 @@
+"""A question and its answer as lines: sentences, citation chips, doubts, sources."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from notesqa.errors import NotesqaError
+from notesqa.records import Answer, Citation, Passage, Sentence
+from notesqa.text.terminal import clip, safe, width
+from notesqa.tui.flow import BLANK, NO_PLACE, Line, Piece, wrap
+from notesqa.tui.layout import lay_out
+from notesqa.tui.markdown import Block, blocks_of
+from notesqa.tui.wording import Wording
+
+State = Literal["searching", "writing", "done", "failed"]
+_MARK = re.compile(r"\[(\d{1,3})\]")
+
+
+@dataclass(eq=False, slots=True)
+class Exchange:
+    """A question, and its answer as far as it has come.
+
+    Attributes:
+        number: of the request; unique while the app runs.
+        wording: the question as it was searched, when it differs.
+        changed: numbers of citations whose note has changed since.
+    """
+
+    number: int
+    question: str
+    llm: bool = True
+    state: State = "searching"
+    wording: str = ""
+    text: str = ""
+    passages: tuple[Passage, ...] = ()
+    answer: Answer | None = None
+    error: NotesqaError | None = None
+    stopping: bool = False
+    changed: tuple[int, ...] = ()
+    waiting_for: str = ""
+    seconds: float = 0.0
+    conversation_id: int | None = None
+    asked_at: str = field(default="")
+
+    def citation(self, n: int, *, alternative: bool = False) -> Citation | None:
+        """The citation with number `n`, of the answer or of its alternative."""
+        answer = self.answer
+        if answer is not None and alternative:
+            answer = answer.alternative
+        if answer is None:
+            return None
+        return next((c for c in answer.citations if c.n == n), None)
+
+    @property
+    def links(self) -> list[str]:
+        """What can be opened, in order: citations, or the nearest passages."""
+        if self.answer is None:
+            return []
+        cited = dict.fromkeys(n for s in self.answer.sentences for n in s.citations)
+        known = {c.n for c in self.answer.citations}
+        links = [f"cite:{self.number}:{n}" for n in cited if n in known]
+        links += [f"cite:{self.number}:{n}" for n in sorted(known - set(cited))]
+        if self.answer.alternative is not None:
+            links += [f"alt:{self.number}:{c.n}" for c in self.answer.alternative.citations]
+        if not links:
+            links = [f"passage:{self.number}:{p.rank}" for p in self.nearby]
+        return links
+
+    @property
+    def nearby(self) -> tuple[Passage, ...]:
+        """The passages to show with a refusal."""
+        if self.answer is None or not self.answer.refused:
+            return ()
+        return (self.answer.passages or self.passages)[:3]
+
+
+def exchange_lines(exchange: Exchange, cells: int, words: Wording) -> list[Line]:
+    """The lines of a question and its answer."""
+    mark = Piece("▌ ", "brand")
+    question = Piece(safe(" ".join(exchange.question.split()), newlines=False), "question")
+    lines = wrap([question], cells, first=[mark], rest=[mark])
+    lines[0] = Line(lines[0].pieces, anchor=f"turn:{exchange.number}")
+    if exchange.wording and exchange.wording != exchange.question:
+        note = f"{words('searched_as')}: {safe(exchange.wording, newlines=False)}"
+        lines += wrap([Piece(note, "dim")], cells, first=[Piece("  ")], rest=[Piece("  ")])
+    lines.append(BLANK)
+    lines += [_indented(line) for line in _body(exchange, max(8, cells - 2), words)]
+    return [*lines, BLANK]
+
+
+def _indented(line: Line) -> Line:
+    return Line((Piece("  "), *line.pieces), line.fill, line.anchor) if line.pieces else line
+
+
+def _body(exchange: Exchange, cells: int, words: Wording) -> list[Line]:
+    if exchange.state == "failed" and exchange.error is not None:
+        return error_lines(exchange.error, cells, words)
+    if exchange.answer is not None:
+        return _answer(exchange, exchange.answer, cells, words)
+    lines: list[Line] = []
+    if exchange.text:
+        lines += lay_out(_chipped(blocks_of(exchange.text), exchange.number), cells)
+        lines.append(BLANK)
+    told = exchange.waiting_for or words("writing" if exchange.passages else "searching")
+    return [*lines, *wrap([Piece(f"∿ {told}", "dim")], cells)]
+
+
+def error_lines(error: NotesqaError, cells: int, words: Wording) -> list[Line]:
+    """An error, and what to do about it."""
+    message = f"⚠ {words('error')}: {safe(error.message, newlines=False)}"
+    lines = wrap([Piece(message, "error")], cells)
+    if error.hint:
+        hint = Piece(safe(error.hint, newlines=False), "dim")
+        lines += wrap([hint], cells, first=[Piece("  ")], rest=[Piece("  ")])
+    return lines
+
+
+def _answer(exchange: Exchange, answer: Answer, cells: int, words: Wording) -> list[Line]:
+    lines = _said(exchange, answer, "cite", cells, words)
+    if exchange.nearby:
+        lines += [BLANK, Line((Piece(words("nearby"), "dim"),))]
+        for passage in exchange.nearby:
+            link = f"passage:{exchange.number}:{passage.rank}"
+            text = f"{passage.rank} {safe(passage.title, newlines=False)}"
+            lines.append(_entry(text, safe(passage.source, newlines=False), link, cells))
+    if answer.alternative is not None:
+        lines += [BLANK, *wrap([Piece(f"≈ {words('alternative')}", "warning")], cells), BLANK]
+        lines += _said(exchange, answer.alternative, "alt", cells, words)
+    return [*lines, BLANK, Line((Piece(clip(_colophon(answer, words), cells), "dim"),))]
+
+
+def _said(
+    exchange: Exchange, answer: Answer, scheme: str, cells: int, words: Wording
+) -> list[Line]:
+    """The sentences of an answer, what is doubtful about them, and what they cite."""
+    lines: list[Line] = []
+    if answer.refused:
+        lines += wrap([Piece(f"∅ {words('refused')}", "warning")], cells)
+        lines.append(BLANK)
+    elif answer.nearest:
+        lines += wrap([Piece(f"≈ {words('nearest')}", "warning")], cells)
+        lines.append(BLANK)
+    known = {c.n for c in answer.citations}
+    prefix = f"{scheme}:{exchange.number}"
+    lines += lay_out(answer_blocks(answer.sentences, known, prefix), cells)
+    doubts = [s for s in answer.sentences if not s.supported]
+    if doubts and not answer.refused:
+        lines.append(BLANK)
+        for sentence in doubts:
+            lines += _doubt(sentence, cells, words)
+    if answer.citations:
+        lines += [BLANK, *_citations(exchange, answer, prefix, cells, words)]
+    return lines
+
+
+def answer_blocks(sentences: Sequence[Sentence], known: Iterable[int], prefix: str) -> list[Block]:
+    """The sentences as blocks, each followed by its chips; plain ones run on."""
+    known = set(known)
+    blocks: list[Block] = []
+    for index, sentence in enumerate(sentences):
+        found = blocks_of(sentence.text)
+        chips = [
+            Piece(f"[{n}]", "chip", solid=True, link=f"{prefix}:{n}")
+            for n in sentence.citations
+            if n in known
+        ]
+        if not sentence.supported:
+            chips.append(Piece("⚠", "warning", solid=True, link=f"why:{prefix}:{index}"))
+            found = [_doubted(block) for block in found]
+        if not found:
+            found = [Block("paragraph")]
+        if found[-1].kind not in ("paragraph", "heading"):
+            found.append(Block("paragraph", tight=True))
+        last = found[-1]
+        found[-1] = replace(last, pieces=(*last.pieces, *chips))
+        if blocks and _runs_on(blocks[-1]) and _runs_on(found[0]):
+            joined = (*blocks[-1].pieces, *_between(blocks[-1], found[0]), *found[0].pieces)
+            blocks[-1] = replace(blocks[-1], pieces=joined)
+            found = found[1:]
+        blocks.extend(found)
+    # The places are those of the sentences, which nothing refers to.
+    return [_placeless(block) for block in blocks]
+
+
+def _placeless(block: Block) -> Block:
+    pieces = tuple(
+        p if p.start == NO_PLACE else replace(p, start=NO_PLACE, end=NO_PLACE) for p in block.pieces
+    )
+    return replace(block, pieces=pieces)
+
+
+def _doubted(block: Block) -> Block:
+    pieces = tuple(replace(p, style=f"{p.style} doubted".strip()) for p in block.pieces)
+    return replace(block, pieces=pieces)
+
+
+def _runs_on(block: Block) -> bool:
+    return block.kind == "paragraph" and not block.first and not block.rest
+
+
+def _between(before: Block, after: Block) -> tuple[Piece, ...]:
+    """A space between sentences that are not both Chinese."""
+    words = [p for p in before.pieces if p.style != "chip" and p.text.strip()]
+    if not words or not after.pieces:
+        return ()
+    wide = width(words[-1].text[-1:]) == 2 or words[-1].text[-1:] in "”’…"
+    return () if wide else (Piece(" "),)
+
+
+def _chipped(blocks: Iterable[Block], number: int) -> list[Block]:
+    """Blocks of a reply in the making, with `[3]` as a chip."""
+
+    def cut(piece: Piece) -> Iterable[Piece]:
+        if piece.solid or not piece.exact or "code" in piece.style:
+            yield replace(piece, start=NO_PLACE, end=NO_PLACE)
+            return
+        at = 0
+        for match in _MARK.finditer(piece.text):
+            if match.start() > at:
+                yield Piece(piece.text[at : match.start()], piece.style, link=piece.link)
+            yield Piece(match[0], "chip", solid=True, link=f"cite:{number}:{match[1]}")
+            at = match.end()
+        if at < len(piece.text):
+            yield Piece(piece.text[at:], piece.style, link=piece.link)
+
+    return [replace(b, pieces=tuple(part for p in b.pieces for part in cut(p))) for b in blocks]
+
+
+def _doubt(sentence: Sentence, cells: int, words: Wording) -> list[Line]:
+    said = clip(safe(" ".join(sentence.text.split()), newlines=False), max(12, cells // 2))
+    reason = safe(sentence.reason, newlines=False) or words("unsupported")
+    pieces = [Piece(f"“{said}” ", "dim"), Piece(reason, "warning")]
+    return wrap(pieces, cells, first=[Piece("⚠ ", "warning")], rest=[Piece("  ")])
+
+
+def _citations(
+    exchange: Exchange, answer: Answer, prefix: str, cells: int, words: Wording
+) -> list[Line]:
+    lines = [Line((Piece(words("citations"), "dim"),))]
+    for citation in answer.citations:
+        link = f"{prefix}:{citation.n}"
+        place = safe(citation.source, newlines=False)
+        title = f"[{citation.n}] {safe(citation.title, newlines=False)}"
+        if citation.n in exchange.changed:
+            title += f"  ⚠ {words('changed_note')}"
+        lines.append(_entry(title, place, link, cells))
+    return lines
+
+
+def _entry(title: str, place: str, link: str, cells: int) -> Line:
+    """A title to the left and a place to the right, both shortened to fit."""
+    room = max(0, cells - width(title) - 2)
+    if room < 12:
+        title = clip(title, max(8, cells * 2 // 3))
+        room = max(0, cells - width(title) - 2)
+    place = _tail(place, room)
+    gap = " " * max(1, cells - width(title) - width(place))
+    return Line((Piece(title, "entry", link=link), Piece(gap), Piece(place, "dim", link=link)))
+
+
+def _tail(text: str, cells: int) -> str:
+    """The end of `text`: of a path, the name and line are what matters."""
+    if width(text) <= cells:
+        return text
+    while text and width(text) > max(0, cells - 1):
+        text = text[1:]
+    return f"…{text}" if cells > 1 else ""
+
+
+def _colophon(answer: Answer, words: Wording) -> str:
+    """Who answered, and how long it took."""
+    engine = words("extractive") if answer.engine == "extractive" else answer.engine
+    parts = [safe(engine, newlines=False)]
+    seconds = answer.seconds.get("total") or sum(answer.seconds.values())
+    if seconds:
+        parts.append(words("seconds", n=f"{seconds:.2f}" if seconds < 10 else f"{seconds:.0f}"))
+    if answer.stopped:
+        parts.append(words("stopped"))
+    return " · ".join(parts)

@@ -1,0 +1,674 @@
+"""The terminal UI.
+
+The app holds what is known; `Desk` does what takes time and tells it in messages;
+the screens draw. It paints before anything of the home is opened.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import shlex
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+from textual import on
+from textual.app import App, SuspendNotSupported
+from textual.binding import Binding, BindingType
+from textual.reactive import reactive
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Input
+
+from notesqa.config import Settings
+from notesqa.errors import Cancelled, ConfigError, NotesqaError
+from notesqa.records import Document, Turn
+from notesqa.text.terminal import clip, safe
+from notesqa.tui import desk as told
+from notesqa.tui.answers import Exchange
+from notesqa.tui.ask_screen import AskScreen
+from notesqa.tui.bars import Progress, Signal
+from notesqa.tui.commands import Commands
+from notesqa.tui.desk import Desk, Request
+from notesqa.tui.dialogs import Page, digest
+from notesqa.tui.drafts import Draft
+from notesqa.tui.flow import BLANK, Line, Piece
+from notesqa.tui.history_screen import HistoryScreen
+from notesqa.tui.read_screen import Place, ReadScreen
+from notesqa.tui.search_screen import SearchScreen
+from notesqa.tui.settings_screen import SettingsScreen
+from notesqa.tui.source_pane import NoteText
+from notesqa.tui.theme import DARK, LIGHT, THEMES
+from notesqa.tui.welcome_screen import WelcomeScreen
+from notesqa.tui.wording import choose, speak
+
+if TYPE_CHECKING:
+    from notesqa.api import Notes, Status
+    from notesqa.catalog import ConversationInfo, DocumentInfo
+
+_SUGGESTED = 4
+_QUIT_SECONDS = 2.0
+
+
+class NotesApp(App[int]):
+    """Ask, search and read a home's notes."""
+
+    TITLE = "notesqa"
+    CSS_PATH = "styles.tcss"
+    ENABLE_COMMAND_PALETTE = True
+    COMMAND_PALETTE_BINDING = "ctrl+p"
+    COMMANDS = {Commands}  # noqa: RUF012 - as Textual declares it
+    HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012
+        (0, "-narrow"),
+        (100, "-wide"),
+        (160, "-vast"),
+    ]
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("f1", "help", "do_help", id="help", priority=True),
+        Binding("f2", "go('ask')", "do_ask", id="ask", priority=True, show=False),
+        Binding("f3", "go('search')", "do_search", id="search", priority=True),
+        Binding("f4", "go('read')", "do_read", id="read", priority=True),
+        Binding("f6", "go('history')", "do_history", id="history", priority=True, show=False),
+        Binding("f7", "go('settings')", "do_settings", id="settings", priority=True, show=False),
+        Binding("ctrl+r,f5", "rebuild", "do_rebuild", id="rebuild", priority=True, show=False),
+        Binding("ctrl+x", "cancel_rebuild", "do_cancel", id="cancel", show=False, priority=True),
+        Binding("f10", "theme", "do_theme", id="theme", show=False, priority=True),
+        Binding("ctrl+z", "suspend_process", show=False, priority=True),
+        Binding("ctrl+c", "interrupt", "do_interrupt", id="interrupt", show=False, priority=True),
+        Binding("ctrl+q", "quit", "do_quit", id="quit", priority=True),
+    ]
+
+    signal: reactive[Signal] = reactive(Signal)
+    progress: reactive[Progress | None] = reactive[Progress | None](None)
+
+    def __init__(
+        self,
+        notes_factory: Callable[[], Notes],
+        settings: Settings,
+        *,
+        corpus: Path | None = None,
+        question: str = "",
+    ) -> None:
+        """`corpus` is where the home's notes are, for the greeting and for drafts.
+
+        Raises:
+            ConfigError: `[tui]` names a key for an action that does not exist.
+        """
+        super().__init__()
+        self.settings = settings
+        self.words = choose(settings.tui.language)
+        speak(self, self.words)
+        self.corpus = corpus
+        self.desk = Desk(notes_factory, self.post_message)
+        self.exchanges: list[Exchange] = []
+        self.documents: list[DocumentInfo] = []
+        self.status: Status | None = None
+        self.conversation_id: int | None = None
+        self.context_tokens = 0
+        self.last_speed = 0.0
+        self._number = 0
+        self._first_question = question
+        self._interrupted = 0.0
+        self._began = 0.0
+        self._draft = Draft(corpus.parent / "index" / "draft.txt" if corpus else None)
+        self._suggestions: list[str] = []
+        self._warm = False
+        self._segmenter: Any = None
+        self._check_keys()
+
+    # -- life ---------------------------------------------------------------------
+
+    def _check_keys(self) -> None:
+        keys = self.settings.tui.keys
+        known = sorted(action_names())
+        for name in keys:
+            if name not in known:
+                near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
+                hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+                raise ConfigError(f"[tui.keys] has no action {name}", hint)
+        themes = [theme.name for theme in THEMES]
+        if self.settings.tui.theme not in {*themes, *self.available_themes}:
+            raise ConfigError(
+                f"[tui] has no theme {self.settings.tui.theme}", f"known: {', '.join(themes)}"
+            )
+        self.set_keymap(dict(keys))
+
+    def get_default_screen(self) -> Screen[Any]:
+        """Asking."""
+        return AskScreen(self.words)
+
+    def on_mount(self) -> None:
+        """Paint, and only then open the home."""
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = self.settings.tui.theme
+        for name, screen in (
+            ("search", SearchScreen),
+            ("read", ReadScreen),
+            ("history", HistoryScreen),
+            ("settings", SettingsScreen),
+            ("welcome", WelcomeScreen),
+        ):
+            self.install_screen(screen(self.words), name)
+        self.call_after_refresh(self._open)
+
+    def _open(self) -> None:
+        self.desk.open()
+        draft = self._first_question or self._draft.load()
+        if draft:
+            self.ask_screen.question.value = draft
+            self.ask_screen.question.cursor_position = len(draft)
+
+    def on_unmount(self) -> None:
+        """Leave nothing running."""
+        self._draft.flush()
+        self.desk.close()
+
+    async def action_quit(self) -> None:
+        """Leave."""
+        self.exit(0)
+
+    def action_interrupt(self) -> None:
+        """Ctrl+C: copy what is selected; stop the answer; or leave, the second time."""
+        focused = self.focused
+        selected = focused.selected_text if isinstance(focused, Input) else ""
+        selected = selected or self.screen.get_selected_text() or ""
+        if selected:
+            self.copy_to_clipboard(selected)
+            return
+        if self.answering:
+            self.stop_answer()
+            return
+        now = time.monotonic()
+        if now - self._interrupted < _QUIT_SECONDS:
+            self.exit(0)
+            return
+        self._interrupted = now
+        self.notify(self.words("quit_again"), timeout=_QUIT_SECONDS)
+
+    # -- places ---------------------------------------------------------------------
+
+    @property
+    def ask_screen(self) -> AskScreen:
+        """The screen at the bottom."""
+        return cast("AskScreen", self.screen_stack[0])
+
+    def action_go(self, place: str) -> None:
+        """To a place; the places lie beside one another on the first screen."""
+        while len(self.screen_stack) > 1:
+            self.pop_screen()
+        if place != "ask":
+            self.push_screen(place)
+
+    def _screen_of(self, kind: type[Screen[Any]]) -> Any:
+        return next((s for s in self.screen_stack if isinstance(s, kind)), None)
+
+    @property
+    def corpus_shown(self) -> str:
+        """The folder of the notes, as short as it can be said."""
+        if self.corpus is None:
+            return "corpus/"
+        path = str(self.corpus)
+        home = str(Path.home())
+        return "~" + path[len(home) :] if path.startswith(home + os.sep) else path
+
+    @property
+    def tags(self) -> set[str]:
+        """All tags."""
+        return {tag for info in self.documents for tag in info.tags}
+
+    @property
+    def sources(self) -> set[str]:
+        """All files."""
+        return {source.rpartition(":")[0] or source for i in self.documents for source in i.sources}
+
+    @property
+    def suggestions(self) -> list[str]:
+        """Questions to begin with."""
+        return self._suggestions
+
+    def words_of(self, text: str) -> tuple[str, ...]:
+        """The words of a query, to be found in what was found."""
+        if self._segmenter is None:
+            if not self._warm:
+                return tuple(text.split())
+            from notesqa.text.segment import Segmenter
+
+            self._segmenter = Segmenter()
+        found = [*text.split(), *self._segmenter.words(text)]
+        return tuple(dict.fromkeys(w for w in found if len(w) > 1 or not w.isascii()))
+
+    # -- asking -----------------------------------------------------------------------
+
+    @property
+    def latest(self) -> Exchange | None:
+        """The last question of the conversation."""
+        return self.exchanges[-1] if self.exchanges else None
+
+    @property
+    def answering(self) -> bool:
+        """Whether an answer is in the making."""
+        return self.latest is not None and self.latest.state in ("searching", "writing")
+
+    def exchange(self, number: int) -> Exchange | None:
+        """The exchange with this number."""
+        return next((e for e in self.exchanges if e.number == number), None)
+
+    def submit(self, question: str) -> bool:
+        """Ask what was typed; False when an answer is still in the making."""
+        if self.answering:
+            self.notify(self.words("busy"), timeout=2)
+            return False
+        self.ask(question)
+        return True
+
+    def ask(self, question: str, *, llm: bool = True) -> None:
+        """Ask a question in this conversation."""
+        if self.answering:
+            self.notify(self.words("busy"), timeout=2)
+            return
+        self._number += 1
+        exchange = Exchange(self._number, question, llm)
+        if not self._warm:
+            exchange.waiting_for = self.words("first_wait")
+        history = tuple(
+            Turn(e.question, e.answer) for e in self.exchanges if e.answer and not e.answer.stopped
+        )
+        self.exchanges.append(exchange)
+        self._draft.keep(question)
+        self._began = time.monotonic()
+        self.ask_screen.added(exchange)
+        request = Request(exchange.number, question, llm, history, self.conversation_id)
+        self.desk.ask(request, self.settings.retrieval.k)
+
+    def stop_answer(self) -> None:
+        """Stop the answer in the making."""
+        if self.latest is not None:
+            self.latest.stopping = True
+        self.desk.stop_answer()
+
+    def action_new_conversation(self) -> None:
+        """Begin afresh; what was is in the history."""
+        if self.answering:
+            self.stop_answer()
+        self.exchanges = []
+        self.conversation_id = None
+        self.action_go("ask")
+        self.ask_screen.remove_class("-source")
+        self.ask_screen.show_conversation()
+        self.ask_screen.question.focus()
+
+    def open_conversation(self, conversation_id: int) -> None:
+        """Go on with a kept conversation."""
+        self.desk.conversation(conversation_id, "open")
+
+    def forget_conversation(self, conversation_id: int) -> None:
+        """It was deleted: what is asked next begins another."""
+        if self.conversation_id == conversation_id:
+            self.conversation_id = None
+
+    def keep_draft(self, text: str) -> None:
+        """Keep what is being typed, against the loss of the terminal."""
+        if text or not self.answering:
+            self._draft.keep(text)
+
+    # -- what the desk tells -----------------------------------------------------------
+
+    @on(told.Opened)
+    def _on_opened(self, message: told.Opened) -> None:
+        status = message.status
+        first = self.status is None
+        self.status = status
+        waiting = _waiting(status)
+        self.signal = dataclasses.replace(
+            self.signal,
+            opening=False,
+            documents=status.documents,
+            commit=status.commit,
+            waiting=waiting,
+        )
+        self.desk.documents() if status.commit else None
+        if first:
+            if not status.commit and not waiting:
+                self.push_screen("welcome")
+            elif waiting:
+                self.notify(self.words("arrived", n=waiting), timeout=6)
+        self._refresh_settings()
+        self.ask_screen.greet()
+        if first and self._first_question and status.commit:
+            self.ask_screen.question.value = ""
+            self.ask(self._first_question)
+
+    @on(told.Warmed)
+    def _on_warmed(self) -> None:
+        self._warm = True
+
+    @on(told.ModelState)
+    def _on_model_state(self, message: told.ModelState) -> None:
+        name = Path(message.name).name if message.name else ""
+        self.signal = dataclasses.replace(self.signal, model=name, loading=message.loading)
+        self.context_tokens = message.context_tokens
+        self._refresh_settings()
+
+    @on(told.Listed)
+    def _on_listed(self, message: told.Listed) -> None:
+        self.documents = message.documents
+        if not self._suggestions:
+            self._suggestions = self._suggested()
+            self.ask_screen.greet()
+        if (screen := self._screen_of(ReadScreen)) is not None:
+            screen.show_list(message.documents)
+
+    def _suggested(self) -> list[str]:
+        """A question about a few of the notes, the newest first."""
+        dated = sorted(self.documents, key=lambda info: info.date or "", reverse=True)
+        ask = "{} 是什么？" if self.words.language == "zh" else "What is {}?"
+        titles = [info.title for info in dated if len(info.title) <= 40]
+        return [ask.format(title) for title in titles[:_SUGGESTED]]
+
+    @on(told.Results)
+    def _on_results(self, message: told.Results) -> None:
+        self._warm = True
+        if (screen := self._screen_of(SearchScreen)) is not None:
+            screen.show_results(message)
+
+    @on(told.AnswerFound)
+    def _on_answer_found(self, message: told.AnswerFound) -> None:
+        if (exchange := self.exchange(message.number)) is not None:
+            exchange.state = "writing"
+            exchange.waiting_for = ""
+            exchange.wording = message.question
+            exchange.passages = message.passages
+            self.ask_screen.changed(exchange)
+
+    @on(told.AnswerText)
+    def _on_answer_text(self, message: told.AnswerText) -> None:
+        if (exchange := self.exchange(message.number)) is not None:
+            exchange.text = message.text
+            self.ask_screen.changed(exchange)
+
+    @on(told.AnswerDone)
+    def _on_answer_done(self, message: told.AnswerDone) -> None:
+        self._draft.keep(self.ask_screen.question.value)
+        if (exchange := self.exchange(message.number)) is None:
+            return
+        exchange.state = "done"
+        exchange.answer = message.answer
+        seconds = message.answer.seconds.get("answer", 0.0)
+        if exchange.text and seconds and message.answer.engine != "extractive":
+            self.last_speed = len(exchange.text) / seconds
+        self.ask_screen.changed(exchange)
+
+    @on(told.AnswerSaved)
+    def _on_answer_saved(self, message: told.AnswerSaved) -> None:
+        if self.exchange(message.number) is not None:
+            self.conversation_id = message.conversation_id
+
+    @on(told.Failed)
+    def _on_failed(self, message: told.Failed) -> None:
+        error = message.error
+        exchange = self.exchange(message.number) if message.where == "ask" else None
+        if exchange is not None and exchange.answer is None:
+            if isinstance(error, Cancelled):
+                error = Cancelled(self.words("stopped"))
+            exchange.state, exchange.error = "failed", error
+            self.ask_screen.changed(exchange)
+            return
+        if message.where == "search" and (screen := self._screen_of(SearchScreen)) is not None:
+            screen.show_error(safe(str(error), newlines=False))
+            return
+        if message.where == "index":
+            self.progress = None
+        self._tell(error)
+
+    def _tell(self, error: NotesqaError) -> None:
+        text = "\n".join(part for part in (error.message, error.hint) if part)
+        self.notify(
+            safe(text), title=self.words("error"), severity="error", timeout=8, markup=False
+        )
+
+    @on(told.DocumentReady)
+    def _on_document(self, message: told.DocumentReady) -> None:
+        purpose, *span = message.purpose.split(":")
+        if purpose == "cite":
+            self.ask_screen.show_document(message.document, int(span[0]), int(span[1]))
+        elif purpose == "search":
+            if (screen := self._screen_of(SearchScreen)) is not None:
+                screen.show_document(message.document, int(span[0]), int(span[1]))
+        elif (screen := self._screen_of(ReadScreen)) is not None:
+            screen.show_document(message.document, message.number)
+
+    @on(told.Conversations)
+    def _on_conversations(self, message: told.Conversations) -> None:
+        if (screen := self._screen_of(HistoryScreen)) is not None:
+            screen.show_list(message.query, message.found)
+
+    @on(told.ConversationReady)
+    def _on_conversation(self, message: told.ConversationReady) -> None:
+        if message.purpose == "preview":
+            if (screen := self._screen_of(HistoryScreen)) is not None:
+                screen.show_preview(message)
+            return
+        if message.purpose.startswith("export:"):
+            self._exported(message.purpose.partition(":")[2], message)
+            return
+        self.exchanges = []
+        for turn in message.turns:
+            self._number += 1
+            exchange = Exchange(self._number, turn.answer.question, state="done")
+            exchange.answer, exchange.changed = turn.answer, turn.changed
+            exchange.asked_at = turn.asked_at
+            self.exchanges.append(exchange)
+        self.conversation_id = message.conversation_id
+        self.action_go("ask")
+        self.ask_screen.show_conversation()
+        self.ask_screen.talk.focus()
+
+    # -- rebuilding --------------------------------------------------------------------
+
+    def action_rebuild(self) -> None:
+        """Take in what has changed in the corpus."""
+        self.rebuild()
+
+    def rebuild(self, paths: Sequence[Path] = ()) -> None:
+        """Bring the index up to the corpus, with the notes below `paths` added."""
+        if self.desk.indexing:
+            self.notify(self.words("rebuild_running"), timeout=2)
+            return
+        self.progress = Progress("scan", 0, 0, None)
+        self.desk.index(paths)
+
+    def action_cancel_rebuild(self) -> None:
+        """Cancel it; what was done is kept."""
+        if self.desk.indexing:
+            self.desk.cancel_index()
+
+    @on(told.IndexProgress)
+    def _on_index_progress(self, message: told.IndexProgress) -> None:
+        event = message.event
+        self.progress = Progress(event.stage, event.done, event.total, message.left, event.detail)
+
+    @on(told.IndexCancelled)
+    def _on_index_cancelled(self) -> None:
+        self.progress = None
+        self.notify(self.words("rebuild_cancelled"), timeout=4)
+        self.desk.status()
+
+    @on(told.IndexDone)
+    def _on_index_done(self, message: told.IndexDone) -> None:
+        self.progress = None
+        self._suggestions = []
+        welcome = self._screen_of(WelcomeScreen)
+        if welcome is not None and message.report.documents:
+            self.action_go("ask")
+        self._on_opened(told.Opened(message.status))
+        lines = digest(message, self.words)
+        self.push_screen(Page(self.words("digest"), lines), self._follow_digest)
+
+    def _follow_digest(self, link: str | None) -> None:
+        if link and link.startswith("conversation:"):
+            self.open_conversation(int(link.partition(":")[2]))
+
+    @on(told.Noticed)
+    def _on_noticed(self, message: told.Noticed) -> None:
+        waiting = _waiting(message.status)
+        self.signal = dataclasses.replace(self.signal, waiting=waiting)
+        if waiting:
+            self.notify(self.words("arrived", n=waiting), timeout=6)
+
+    # -- notes and links ----------------------------------------------------------------
+
+    def read(self, document_id: str, span: tuple[int, int] | None = None) -> None:
+        """Read a note, at a place."""
+        self.action_go("read")
+        screen: ReadScreen = self._screen_of(ReadScreen)
+        screen.call_after_refresh(screen.open, Place(document_id, span))
+
+    def follow(self, link: str, note: NoteText | None) -> None:
+        """Open what a link in a note names: a note, or an address to copy."""
+        del note
+        kind, _, target = link.partition(":")
+        if kind == "url":
+            self.copy_to_clipboard(target)
+            shown = clip(safe(target, newlines=False), 60)
+            self.notify(self.words("opened_link", link=shown), timeout=3, markup=False)
+            return
+        reader = cast("ReadScreen", self.get_screen("read"))
+        found = reader.resolve(target, self.documents)
+        if found is None:
+            name = clip(safe(target, newlines=False), 60)
+            self.notify(self.words("no_note", name=name), timeout=3, markup=False)
+        else:
+            self.read(found)
+
+    def edit(self, document: Document, offset: int) -> None:
+        """Open the note's file in `$EDITOR`, at the line of `offset`."""
+        command = os.environ.get("VISUAL") or os.environ.get("EDITOR")
+        if not command:
+            self.notify(self.words("editor_missing"), timeout=3)
+            return
+        place = document.source_at(offset)
+        root = self.corpus.parent if self.corpus else Path()
+        arguments = [*shlex.split(command), f"+{place.line}", str(root / place.path)]
+        try:
+            with self.suspend():
+                code = subprocess.run(arguments, check=False).returncode
+        except SuspendNotSupported:
+            self.notify(self.words("no_terminal"), timeout=3)
+            return
+        except OSError as error:
+            self.notify(safe(f"{command}: {error.strerror}"), severity="error", markup=False)
+            return
+        if code:
+            self.notify(self.words("editor_failed", code=code), timeout=3)
+
+    # -- copying and exporting ------------------------------------------------------------
+
+    def copy(self, text: str, what: str) -> None:
+        """Text to the clipboard of the terminal (OSC 52)."""
+        if not text:
+            self.notify(self.words("nothing_to_copy"), timeout=2)
+            return
+        self.copy_to_clipboard(text)
+        self.notify(self.words("copied", what=self.words(what)), timeout=2)
+
+    def copy_latex(self, text: str) -> None:
+        """The formulas of `text` to the clipboard, one a line."""
+        from notesqa.text.latex import formulas
+
+        self.copy("\n".join(f.body.strip() for f in formulas(text)), "the_latex")
+
+    def export(self, info: ConversationInfo) -> None:
+        """Write a conversation to a Markdown file in the home's `exports/`."""
+        self.desk.conversation(info.id, f"export:{info.title}")
+
+    def _exported(self, title: str, message: told.ConversationReady) -> None:
+        from notesqa.tui.export import export
+
+        folder = (self.corpus.parent if self.corpus else Path()) / "exports"
+        try:
+            path = export(folder, title, [turn.answer for turn in message.turns])
+        except OSError as error:
+            self._tell(NotesqaError(f"cannot write to {folder}: {error.strerror}"))
+            return
+        self.notify(self.words("exported", path=safe(str(path))), timeout=4, markup=False)
+
+    # -- settings and help ------------------------------------------------------------------
+
+    @property
+    def settings_file(self) -> str:
+        """Where settings are kept."""
+        return str(self.corpus.parent / "notesqa.toml") if self.corpus else "notesqa.toml"
+
+    def models_found(self) -> list[Path]:
+        """GGUF files that were pulled, or lie in the home."""
+        from notesqa.config import data_folder
+
+        folders = [data_folder() / "models"]
+        if self.corpus is not None:
+            folders.append(self.corpus.parent / "models")
+        return sorted(
+            path for folder in folders if folder.is_dir() for path in folder.glob("*.gguf")
+        )
+
+    def use_settings(self, settings: Settings) -> None:
+        """Go on with other settings, until the app is left."""
+        self.settings = settings
+        self.desk.use(settings)
+
+    def _refresh_settings(self) -> None:
+        if isinstance(self.screen, SettingsScreen):
+            self.screen.refresh_state()
+
+    def action_theme(self) -> None:
+        """Dark or light."""
+        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
+        self._refresh_settings()
+
+    def action_help(self) -> None:
+        """Every key that works here."""
+        if isinstance(self.screen, Page):
+            self.screen.dismiss("")
+            return
+        lines: list[Line | tuple[Piece, ...]] = []
+        seen: set[tuple[str, str]] = set()
+        for active in self.screen.active_bindings.values():
+            binding = active.binding
+            key = self.get_key_display(binding)
+            if not binding.description or (binding.description, binding.action) in seen:
+                continue
+            seen.add((binding.description, binding.action))
+            lines.append((Piece(f"{key:>9}  ", "accent"), Piece(binding.description)))
+        lines += [BLANK, (Piece(self.words("search_hint"), "dim"),)]
+        self.push_screen(Page(self.words("help"), lines))
+
+
+def _waiting(status: Status) -> int:
+    pending = status.pending
+    return len(pending.added) + len(pending.changed) + len(pending.removed)
+
+
+def action_names() -> set[str]:
+    """Every action whose key can be set in `[tui.keys]`."""
+    from notesqa.tui.ask_screen import Talk
+
+    owners: tuple[type[Widget] | type[App[Any]], ...] = (
+        NotesApp,
+        AskScreen,
+        Talk,
+        SearchScreen,
+        ReadScreen,
+        HistoryScreen,
+        SettingsScreen,
+        WelcomeScreen,
+    )
+    return {
+        binding.id
+        for owner in owners
+        for binding in owner.BINDINGS
+        if isinstance(binding, Binding) and binding.id
+    }

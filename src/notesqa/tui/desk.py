@@ -1,0 +1,529 @@
+"""Everything that takes time, done in threads; what comes of it is told in messages.
+
+Nothing here knows a widget. The threads are daemons: leaving the app never waits
+for a model or a rebuild, which keeps what it has finished.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from textual.message import Message
+
+from notesqa.errors import Cancelled, CatalogError, ConfigError, CorpusError, NotesqaError
+from notesqa.records import Answer, Document, Passage, Turn
+from notesqa.tui.queries import Query
+
+if TYPE_CHECKING:
+    from notesqa.api import Notes, SavedTurn, Status
+    from notesqa.catalog import ConversationInfo, DocumentInfo
+    from notesqa.config import Settings
+    from notesqa.indexing import IndexEvent, IndexReport
+
+_PIECE_SECONDS = 0.04
+_WATCH_SECONDS = 3.0
+_CHANGED_LOOKED_AT = 200
+
+
+@dataclass
+class Opened(Message):
+    """The home is open; or its index or model has changed."""
+
+    status: Status
+    model: str = ""
+    context_tokens: int = 0
+
+
+@dataclass
+class Warmed(Message):
+    """The engines are loaded: searches are quick from now on."""
+
+    seconds: float
+
+
+@dataclass
+class ModelState(Message):
+    """The chat model is being loaded, is there (`name`), or is not."""
+
+    name: str
+    loading: bool = False
+    context_tokens: int = 0
+
+
+@dataclass
+class Failed(Message):
+    """Something did not work; `where` is what was being done."""
+
+    where: str
+    error: NotesqaError
+    number: int = 0
+
+
+@dataclass
+class Results(Message):
+    """What a search found."""
+
+    number: int
+    query: Query
+    passages: list[Passage]
+    seconds: float
+
+
+@dataclass
+class AnswerFound(Message):
+    """The passages that the answer will rest on, and the question as it was searched."""
+
+    number: int
+    question: str
+    passages: tuple[Passage, ...]
+
+
+@dataclass
+class AnswerText(Message):
+    """What the model has written so far."""
+
+    number: int
+    text: str
+
+
+@dataclass
+class AnswerDone(Message):
+    """The answer, checked."""
+
+    number: int
+    answer: Answer
+
+
+@dataclass
+class AnswerSaved(Message):
+    """The turn is kept in this conversation."""
+
+    number: int
+    conversation_id: int
+
+
+@dataclass
+class DocumentReady(Message):
+    """A document that was asked for; `purpose` says by whom and what for."""
+
+    purpose: str
+    document: Document
+    number: int
+
+
+@dataclass
+class Listed(Message):
+    """All documents, by title."""
+
+    documents: list[DocumentInfo]
+
+
+@dataclass
+class Conversations(Message):
+    """Kept conversations, latest first."""
+
+    query: str
+    found: list[ConversationInfo]
+
+
+@dataclass
+class ConversationReady(Message):
+    """The turns of a kept conversation."""
+
+    conversation_id: int
+    turns: list[SavedTurn]
+    purpose: str
+
+
+@dataclass
+class IndexProgress(Message):
+    """How far a rebuild is; `left` in seconds, or None."""
+
+    event: IndexEvent
+    left: float | None
+
+
+@dataclass
+class IndexDone(Message):
+    """A rebuild ended; with the conversations that cite a note that has changed."""
+
+    report: IndexReport
+    changed: list[ConversationInfo]
+    status: Status
+
+
+@dataclass
+class IndexCancelled(Message):
+    """A rebuild was cancelled."""
+
+
+@dataclass
+class Noticed(Message):
+    """Files in the corpus differ from what the index knows."""
+
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A question to answer."""
+
+    number: int
+    question: str
+    llm: bool = True
+    history: tuple[Turn, ...] = ()
+    conversation_id: int | None = None
+
+
+class Lane:
+    """A thread that does one thing after another; or only the newest, when `latest`."""
+
+    def __init__(self, name: str, *, latest: bool = False) -> None:
+        self._name = name
+        self._jobs: deque[Callable[[], None]] = deque(maxlen=1 if latest else None)
+        self._condition = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._closed = False
+
+    def submit(self, job: Callable[[], None]) -> None:
+        """Do `job` when it is its turn."""
+        with self._condition:
+            if self._closed:
+                return
+            self._jobs.append(job)
+            if self._thread is None or not self._thread.is_alive():
+                self._thread = threading.Thread(
+                    target=self._work, name=f"notesqa-{self._name}", daemon=True
+                )
+                self._thread.start()
+            self._condition.notify()
+
+    def close(self) -> None:
+        """Take no more jobs, and drop those that wait."""
+        with self._condition:
+            self._closed = True
+            self._jobs.clear()
+            self._condition.notify()
+
+    def _work(self) -> None:
+        while True:
+            with self._condition:
+                while not self._jobs and not self._closed:
+                    self._condition.wait()
+                if self._closed:
+                    return
+                job = self._jobs.popleft()
+            job()
+
+
+class Desk:
+    """The one place that talks to `Notes`."""
+
+    def __init__(self, factory: Callable[[], Notes], post: Callable[[Message], object]) -> None:
+        """`post` must be safe to call from any thread."""
+        self._factory = factory
+        self._send = post
+        self._notes: Notes | None = None
+        self._opening = threading.Lock()
+        self._lanes = {
+            "ask": Lane("ask"),
+            "search": Lane("search", latest=True),
+            "index": Lane("index"),
+            "desk": Lane("desk"),
+            "list": Lane("list", latest=True),
+            "watch": Lane("watch"),
+        }
+        self._stop_answer = threading.Event()
+        self._stop_index = threading.Event()
+        self._closed = threading.Event()
+        self._indexing = False
+
+    # -- lanes -------------------------------------------------------------------
+
+    @property
+    def notes(self) -> Notes:
+        """The open home. May take a moment at the first call."""
+        with self._opening:
+            if self._notes is None:
+                self._notes = self._factory()
+            return self._notes
+
+    def post(self, message: Message) -> None:
+        """Tell the app, unless it is gone."""
+        if not self._closed.is_set():
+            self._send(message)
+
+    def _do(self, lane: str, where: str, job: Callable[[], None], number: int = 0) -> None:
+        def run() -> None:
+            try:
+                job()
+            except NotesqaError as error:
+                self.post(Failed(where, error, number))
+            except OSError as error:
+                self.post(Failed(where, CorpusError(str(error)), number))
+            except BaseException as error:
+                # A fault of ours: shown, and raised for the log; the lane starts anew.
+                told = NotesqaError(f"{type(error).__name__}: {error}", "please report this")
+                self.post(Failed(where, told, number))
+                raise
+
+        self._lanes[lane].submit(run)
+
+    def close(self) -> None:
+        """Stop what can be stopped, and close the home if nothing holds it."""
+        self._closed.set()
+        self._stop_answer.set()
+        self._stop_index.set()
+        for lane in self._lanes.values():
+            lane.close()
+
+    # -- opening -----------------------------------------------------------------
+
+    def open(self) -> None:
+        """Open the home, then load the engines and the model behind."""
+
+        def status() -> None:
+            self.post(Opened(self.notes.status()))
+
+        def warm() -> None:
+            began = time.perf_counter()
+            try:
+                self.notes.search("0", k=1)
+            except CatalogError:
+                return  # no index yet: there is nothing to warm
+            self.post(Warmed(time.perf_counter() - began))
+
+        self._do("desk", "open", status)
+        self._do("search", "open", warm)
+        self._do("ask", "model", self._load_model)
+        self._do("watch", "watch", self._watch)
+
+    def _load_model(self) -> None:
+        llm = self.notes.settings.llm
+        if not (llm.model or llm.base_url):
+            self.post(ModelState(""))
+            return
+        self.post(ModelState(llm.model or llm.base_url, loading=True))
+        try:
+            model = self.notes.chat_model()
+        except NotesqaError:
+            self.post(ModelState(""))
+            raise
+        if model is None:
+            self.post(ModelState(""))
+        else:
+            self.post(ModelState(model.name, context_tokens=model.context_tokens))
+
+    def use(self, settings: Settings) -> None:
+        """Go on with other settings."""
+
+        def change() -> None:
+            self.notes.use_settings(settings)
+            self._load_model()
+
+        self._do("ask", "model", change)
+
+    def status(self) -> None:
+        """Tell the status anew."""
+        self._do("desk", "open", lambda: self.post(Opened(self.notes.status())))
+
+    # -- searching and asking ------------------------------------------------------
+
+    def search(self, number: int, query: Query, k: int) -> None:
+        """Search; a search that has not begun when the next one comes is dropped."""
+
+        def job() -> None:
+            began = time.perf_counter()
+            passages = self.notes.search(
+                query.text,
+                k=k,
+                sources=query.sources,
+                tags=query.tags,
+                after=query.after or None,
+                before=query.before or None,
+            )
+            self.post(Results(number, query, passages, time.perf_counter() - began))
+
+        self._do("search", "search", job, number)
+
+    def ask(self, request: Request, k: int) -> None:
+        """Answer a question, told piece by piece, and keep it."""
+        cancel = threading.Event()
+        self._stop_answer = cancel
+
+        def job() -> None:
+            self._answer(request, k, cancel)
+
+        self._do("ask", "ask", job, request.number)
+
+    def _answer(self, request: Request, k: int, cancel: threading.Event) -> None:
+        # Imported here: they come with the engines, which the first paint does not wait for.
+        from notesqa.answering.events import Delta, Finished, Found
+
+        text = ""
+        told = 0.0
+        answer: Answer | None = None
+        events = self.notes.stream(
+            request.question, k=k, llm=request.llm, history=request.history, cancel=cancel
+        )
+        for event in events:
+            if isinstance(event, Found):
+                self.post(AnswerFound(request.number, event.question, event.passages))
+            elif isinstance(event, Delta):
+                text += event.text
+                if (now := time.monotonic()) - told >= _PIECE_SECONDS:
+                    told = now
+                    self.post(AnswerText(request.number, text))
+            elif isinstance(event, Finished):
+                answer = event.answer
+        if answer is None:
+            raise Cancelled("the answer was stopped")
+        self.post(AnswerDone(request.number, answer))
+        saved = self.notes.save_turn(request.conversation_id, answer)
+        self.post(AnswerSaved(request.number, saved))
+
+    def stop_answer(self) -> None:
+        """Stop the answer in the making."""
+        self._stop_answer.set()
+
+    # -- documents and conversations -------------------------------------------------
+
+    def document(self, document_id: str, purpose: str, number: int = 0) -> None:
+        """Fetch a document."""
+
+        def job() -> None:
+            self.post(DocumentReady(purpose, self.notes.document(document_id), number))
+
+        self._do("desk", "document", job, number)
+
+    def documents(self) -> None:
+        """Fetch the list of documents."""
+        self._do("desk", "documents", lambda: self.post(Listed(self.notes.documents())))
+
+    def conversations(self, query: str) -> None:
+        """Fetch the kept conversations that hold `query`."""
+
+        def job() -> None:
+            self.post(Conversations(query, self.notes.conversations(query)))
+
+        self._do("list", "history", job)
+
+    def conversation(self, conversation_id: int, purpose: str) -> None:
+        """Fetch the turns of a conversation."""
+
+        def job() -> None:
+            turns = self.notes.conversation(conversation_id)
+            self.post(ConversationReady(conversation_id, turns, purpose))
+
+        self._do("desk", "history", job)
+
+    def change_conversation(self, change: Callable[[Notes], None], query: str) -> None:
+        """Rename, delete or restore one, then list them anew."""
+
+        def job() -> None:
+            change(self.notes)
+            self.post(Conversations(query, self.notes.conversations(query)))
+
+        self._do("desk", "history", job)
+
+    # -- rebuilding ------------------------------------------------------------------
+
+    @property
+    def indexing(self) -> bool:
+        """Whether a rebuild is running."""
+        return self._indexing
+
+    def index(self, paths: Sequence[Path] = ()) -> None:
+        """Bring the index up to the corpus, with the notes below `paths` added to it."""
+        self._stop_index = cancel = threading.Event()
+        self._indexing = True
+
+        def job() -> None:
+            try:
+                self._rebuild(paths, cancel)
+            except Cancelled:
+                self.post(IndexCancelled())
+            finally:
+                self._indexing = False
+
+        self._do("index", "index", job)
+
+    def _rebuild(self, paths: Sequence[Path], cancel: threading.Event) -> None:
+        told = 0.0
+        stage = ""
+        began = time.monotonic()
+
+        def on_event(event: IndexEvent) -> None:
+            nonlocal told, stage, began
+            now = time.monotonic()
+            if event.stage != stage:
+                stage, began = event.stage, now
+            elif now - told < 0.1 and event.done < event.total:
+                return
+            told = now
+            left = None
+            if event.total and event.done and now - began > 1:
+                left = (now - began) / event.done * (event.total - event.done)
+            self.post(IndexProgress(event, left))
+
+        report = self.notes.index(tuple(paths), on_event=on_event, cancel=cancel)
+        changed = self._changed_conversations() if report.changed else []
+        self.post(IndexDone(report, changed, self.notes.status()))
+
+    def _changed_conversations(self) -> list[ConversationInfo]:
+        latest = self.notes.conversations("")[:_CHANGED_LOOKED_AT]
+        return [
+            info
+            for info in latest
+            if any(turn.changed for turn in self.notes.conversation(info.id))
+        ]
+
+    def cancel_index(self) -> None:
+        """Cancel the rebuild."""
+        self._stop_index.set()
+
+    # -- watching --------------------------------------------------------------------
+
+    def _watch(self) -> None:
+        """Look at the corpus every few seconds; tell when something came or changed."""
+        corpus = self.notes.home.corpus
+        known = signature(corpus)
+        while not self._closed.wait(_WATCH_SECONDS):
+            found = signature(corpus)
+            if found == known or self._indexing:
+                continue
+            known = found
+            self.post(Noticed(self.notes.status()))
+
+
+def signature(folder: Path) -> int:
+    """A number that changes when a file below `folder` comes, goes or is written."""
+    entries: list[tuple[str, int, int]] = []
+    for root, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            try:
+                stat = Path(root, name).stat()
+            except OSError:
+                continue
+            entries.append((str(Path(root, name)), stat.st_mtime_ns, stat.st_size))
+    return hash(tuple(sorted(entries)))
+
+
+def path_given(text: str) -> Path:
+    """The path that the user typed.
+
+    Raises:
+        ConfigError: there is nothing there.
+    """
+    path = Path(text.strip().strip("\"'")).expanduser()
+    if not path.exists():
+        raise ConfigError(f"no such path: {path}", "check its spelling")
+    return path

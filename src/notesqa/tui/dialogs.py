@@ -1,0 +1,173 @@
+"""Small screens over the others: a question, a line to fill in, a digest, the help."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, Static
+
+from notesqa.text.terminal import safe
+from notesqa.tui.flow import BLANK, Line, Piece, wrap
+from notesqa.tui.surface import Section, Surface
+from notesqa.tui.wording import Wording
+
+if TYPE_CHECKING:
+    from notesqa.tui.desk import IndexDone
+
+
+class Confirm(ModalScreen[bool]):
+    """Yes or no; Escape is no."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,n", "answer(False)", show=False),
+        Binding("y", "answer(True)", show=False),
+        Binding("left,right", "app.focus_next", show=False),
+    ]
+
+    def __init__(self, question: str, words: Wording) -> None:
+        super().__init__()
+        self.question = question
+        self.words = words
+
+    def compose(self) -> ComposeResult:
+        """The question and two buttons."""
+        with Vertical(classes="dialog"):
+            yield Static(Text(self.question), markup=False)
+            with Horizontal(classes="buttons"):
+                yield Button(f"{self.words('yes')} (y)", id="yes", variant="primary", compact=True)
+                yield Button(f"{self.words('no')} (n)", id="no", compact=True)
+
+    @on(Button.Pressed)
+    def _on_pressed(self, message: Button.Pressed) -> None:
+        self.dismiss(message.button.id == "yes")
+
+    def action_answer(self, yes: bool) -> None:
+        """Give the answer."""
+        self.dismiss(yes)
+
+
+class Prompt(ModalScreen[str]):
+    """A line to fill in; Escape leaves it (the result is then empty)."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
+
+    def __init__(self, question: str, value: str) -> None:
+        super().__init__()
+        self.question = question
+        self.value = value
+
+    def compose(self) -> ComposeResult:
+        """The question and the line."""
+        with Vertical(classes="dialog"):
+            yield Static(Text(self.question), markup=False)
+            yield Input(self.value, compact=True)
+
+    @on(Input.Submitted)
+    def _on_submitted(self, message: Input.Submitted) -> None:
+        self.dismiss(message.value.strip())
+
+    def action_leave(self) -> None:
+        """Leave it."""
+        self.dismiss("")
+
+
+class Page(ModalScreen[str]):
+    """Text to read; Escape or Enter closes it, a link closes it with that link."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q,f1", "leave", show=False),
+    ]
+
+    def __init__(self, title: str, lines: Sequence[Line | tuple[Piece, ...]]) -> None:
+        super().__init__()
+        self._title = title
+        self._content = lines
+
+    def compose(self) -> ComposeResult:
+        """Title and text."""
+        with Vertical(classes="dialog page"):
+            yield Static(Text(self._title, "bold"), classes="dialog-title", markup=False)
+            yield Surface()
+
+    def on_mount(self) -> None:
+        """Show the text."""
+        surface = self.query_one(Surface)
+        surface.show([Section("page", self._lay_out)])
+        surface.focus()
+
+    def _lay_out(self, width: int) -> list[Line]:
+        lines: list[Line] = []
+        for entry in self._content:
+            if isinstance(entry, Line):
+                lines.append(entry)
+            else:
+                lines += wrap(entry, width, rest=[Piece("  ")])
+        return lines
+
+    @on(Surface.Opened)
+    def _on_link(self, message: Surface.Opened) -> None:
+        self.dismiss(message.link)
+
+    def action_leave(self) -> None:
+        """Close it."""
+        self.dismiss("")
+
+
+def digest(done: IndexDone, words: Wording) -> list[Line | tuple[Piece, ...]]:
+    """What a rebuild brought."""
+    report = done.report
+    lines: list[Line | tuple[Piece, ...]] = []
+    if report.changed:
+        told = words(
+            "digest_line",
+            added=report.added,
+            updated=report.updated,
+            removed=report.removed,
+            seconds=f"{report.seconds:.1f}",
+        )
+    else:
+        told = words("nothing_new", n=report.commit)
+    lines.append((Piece(told, "accent"),))
+    totals = words(
+        "digest_totals",
+        documents=report.documents,
+        chunks=report.chunks,
+        files=report.files,
+        duplicates=report.duplicates,
+    )
+    lines.append((Piece(totals, "dim"),))
+
+    def part(key: str, rows: Sequence[tuple[Piece, ...]]) -> None:
+        if rows:
+            lines.extend([BLANK, (Piece(words(key), "heading-3"),), *rows])
+
+    def text(value: str) -> str:
+        return safe(value, newlines=False)
+
+    part("new_notes", [(Piece(f"+ {text(title)}"),) for title in report.new_titles])
+    part(
+        "replaced",
+        [(Piece(f"{text(old)} → "), Piece(text(new), "strong")) for old, new in report.replaced],
+    )
+    part(
+        "answers_changed",
+        [
+            (Piece(f"⚠ {text(info.title)}", "link", link=f"conversation:{info.id}"),)
+            for info in done.changed
+        ],
+    )
+    part(
+        "unread",
+        [
+            (Piece(f"✗ {text(source)}: ", "error"), Piece(text(why)))
+            for source, why in report.unread
+        ],
+    )
+    return lines

@@ -1,0 +1,224 @@
+"""Text that knows where it came from, and how it breaks into lines.
+
+A `Piece` is a stretch of shown text with its style and its place in the source;
+`wrap` sets pieces into lines of a given width. Chinese may break between any two
+characters, except that no line begins with a closing mark or ends with an
+opening one; a formula never breaks.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from rich.cells import cell_len
+
+NO_PLACE = -1
+# A line does not begin with one of the first, nor end with one of the second.
+_NOT_FIRST = frozenset("，。、；：？！）》〉」』】〕”’…—·,.!?;:)]}%％～")
+_NOT_LAST = frozenset("（《〈「『【〔“‘([{￥$#@")
+_WIDE = r"\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\U0001f300-\U0001faff\U00020000-\U0003fffd"
+_UNIT = re.compile(rf" +|[{_WIDE}][\ufe0e\ufe0f\u200d\u0300-\u036f]*|[^ {_WIDE}]+")
+_MAX_UNIT = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A stretch of text to show, on one line.
+
+    Attributes:
+        text: safe for the terminal, without newlines.
+        style: names of styles, separated by spaces.
+        start, end: the characters of the source that it shows; `NO_PLACE` for none.
+        solid: must not be broken.
+        link: what a click or Enter on it opens (`cite:3`, `note:…`, `url:…`).
+    """
+
+    text: str
+    style: str = ""
+    start: int = NO_PLACE
+    end: int = NO_PLACE
+    solid: bool = False
+    link: str = ""
+
+    @property
+    def exact(self) -> bool:
+        """Whether every character shown is one character of the source."""
+        return self.start != NO_PLACE and self.end - self.start == len(self.text)
+
+    def part(self, start: int, end: int) -> Piece:
+        """The characters `start` to `end` of its text."""
+        if start == 0 and end == len(self.text):
+            return self
+        if self.exact:
+            return replace(
+                self, text=self.text[start:end], start=self.start + start, end=self.start + end
+            )
+        return replace(self, text=self.text[start:end])
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line as it is drawn.
+
+    Attributes:
+        pieces: from left to right.
+        fill: style of the cells to the right of the last piece.
+        anchor: name of a place to scroll to, on the first line of what it names.
+    """
+
+    pieces: tuple[Piece, ...] = ()
+    fill: str = ""
+    anchor: str = ""
+
+    @property
+    def text(self) -> str:
+        """What the line says."""
+        return "".join(piece.text for piece in self.pieces)
+
+    @property
+    def width(self) -> int:
+        """In cells."""
+        return sum(cell_len(piece.text) for piece in self.pieces)
+
+
+BLANK = Line()
+
+
+def styled(piece: Piece, style: str) -> Piece:
+    """`piece` with one more style."""
+    return replace(piece, style=f"{piece.style} {style}".strip())
+
+
+def wrap(
+    pieces: Iterable[Piece],
+    width: int,
+    *,
+    first: Sequence[Piece] = (),
+    rest: Sequence[Piece] = (),
+    fill: str = "",
+) -> list[Line]:
+    """Set `pieces` into lines of at most `width` cells.
+
+    `first` and `rest` stand at the head of the first line and of the others: a
+    list's marker, a quotation's bar. A piece whose text is a newline ends a line.
+    """
+    heads = (list(first), list(rest))
+    room = [max(4, width - sum(cell_len(p.text) for p in head)) for head in heads]
+    lines: list[list[Piece]] = []
+    current: list[Piece] = []
+    used = 0
+
+    def end_line() -> None:
+        nonlocal current, used
+        while current and not current[-1].text.strip(" ") and not current[-1].solid:
+            current.pop()
+        lines.append(current)
+        current, used = [], 0
+
+    for word in _words(pieces):
+        if word[0].text == "\n":
+            end_line()
+            continue
+        size = sum(cell_len(p.text) for p in word)
+        limit = room[0] if not lines else room[1]
+        if used + size > limit:
+            if word[0].text.startswith(" ") and len(word) == 1:
+                continue
+            if current:
+                end_line()
+                limit = room[1]
+            for part in _split(word, limit):
+                taken = sum(cell_len(p.text) for p in part)
+                if current and used + taken > limit:
+                    end_line()
+                current.extend(part)
+                used += taken
+            continue
+        if not current and lines and word[0].text.isspace():
+            continue
+        current.extend(word)
+        used += size
+    if current or not lines:
+        end_line()
+    return [
+        Line(tuple(_merged([*(heads[1] if index else heads[0]), *line])), fill)
+        for index, line in enumerate(lines)
+    ]
+
+
+def _units(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    for piece in pieces:
+        if piece.solid or piece.text == "\n":
+            yield piece
+            continue
+        for match in _UNIT.finditer(piece.text):
+            at, end = match.span()
+            # A word without end is cut, lest joining it take the square of its length.
+            for cut in range(at, end, _MAX_UNIT):
+                yield piece.part(cut, min(cut + _MAX_UNIT, end))
+
+
+def _words(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
+    """Units joined where no line may break between them."""
+    word: list[Piece] = []
+    for unit in _units(pieces):
+        if word and not _may_break(word[-1], unit) and len(word) < 64:
+            word.append(unit)
+            continue
+        if word:
+            yield word
+        word = [unit]
+    if word:
+        yield word
+
+
+def _may_break(before: Piece, after: Piece) -> bool:
+    last, first = before.text[-1:], after.text[:1]
+    if "\n" in (last, first) or " " in (last, first):
+        return True
+    if first in _NOT_FIRST or last in _NOT_LAST:
+        return False
+    return cell_len(last) > 1 or cell_len(first) > 1 or (before.solid and after.solid)
+
+
+def _split(word: Sequence[Piece], limit: int) -> Iterator[list[Piece]]:
+    """A word in parts of at most `limit` cells; whole when it fits."""
+    if sum(cell_len(p.text) for p in word) <= limit:
+        yield list(word)
+        return
+    for piece in word:
+        if cell_len(piece.text) <= limit:
+            yield [piece]
+            continue
+        start = used = 0
+        for index, char in enumerate(piece.text):
+            size = cell_len(char)
+            if used + size > limit:
+                yield [piece.part(start, index)]
+                start, used = index, 0
+            used += size
+        yield [piece.part(start, len(piece.text))]
+
+
+def _merged(pieces: Sequence[Piece]) -> list[Piece]:
+    """Neighbours of one style that follow each other in the source, as one."""
+    merged: list[Piece] = []
+    for piece in pieces:
+        last = merged[-1] if merged else None
+        if (
+            last is not None
+            and not piece.solid
+            and not last.solid
+            and (last.style, last.link) == (piece.style, piece.link)
+            and ((last.exact and piece.exact and last.end == piece.start) or _unplaced(last, piece))
+        ):
+            merged[-1] = replace(last, text=last.text + piece.text, end=piece.end)
+        else:
+            merged.append(piece)
+    return merged
+
+
+def _unplaced(one: Piece, other: Piece) -> bool:
+    return one.start == other.start == NO_PLACE

@@ -1,0 +1,205 @@
+"""Kept conversations: found, reopened, renamed, deleted and brought back, exported."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Footer, Input, OptionList
+from textual.widgets.option_list import Option
+
+from notesqa.text.terminal import clip, safe
+from notesqa.tui.answers import Exchange, exchange_lines
+from notesqa.tui.bars import ProgressBar, StatusBar
+from notesqa.tui.dialogs import Confirm, Prompt
+from notesqa.tui.surface import Section, Surface
+from notesqa.tui.wording import Wording, speak
+
+if TYPE_CHECKING:
+    from notesqa.catalog import ConversationInfo
+    from notesqa.tui.app import NotesApp
+    from notesqa.tui.desk import ConversationReady
+
+
+class HistoryScreen(Screen[None]):
+    """The fourth screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "open", "do_explore", id="open_conversation", priority=True),
+        Binding("down", "move(1)", show=False, priority=True),
+        Binding("up", "move(-1)", show=False, priority=True),
+        Binding("f8,ctrl+t", "rename", "do_rename", id="rename"),
+        Binding("delete,ctrl+d", "delete", "do_delete", id="delete", priority=True),
+        Binding("f9", "undo", "do_undo", id="undo", priority=True),
+        Binding("ctrl+e", "export", "do_export", id="export", priority=True),
+        Binding("escape", "leave", "do_stop", id="history_leave", show=False),
+    ]
+
+    def __init__(self, words: Wording) -> None:
+        super().__init__()
+        self.words = words
+        speak(self, words)
+        self._found: list[ConversationInfo] = []
+        self._deleted: list[int] = []
+
+    def compose(self) -> ComposeResult:
+        """Line, list, preview."""
+        yield StatusBar("history", self.words)
+        yield ProgressBar(self.words)
+        yield Input(id="query", placeholder=self.words("history_hint"), compact=True)
+        with Horizontal(id="body"):
+            with Vertical(id="found"):
+                yield OptionList(id="conversations", markup=False, compact=True)
+            yield Surface(id="preview", max_width=100)
+        yield Footer(compact=True, show_command_palette=False)
+
+    @property
+    def notes_app(self) -> NotesApp:
+        """The app, with its own type."""
+        return cast("NotesApp", self.app)
+
+    @property
+    def _list(self) -> OptionList:
+        return self.query_one("#conversations", OptionList)
+
+    @property
+    def _query(self) -> str:
+        return self.query_one("#query", Input).value.strip()
+
+    @property
+    def _current(self) -> ConversationInfo | None:
+        at = self._list.highlighted
+        return self._found[at] if at is not None and at < len(self._found) else None
+
+    def on_mount(self) -> None:
+        """Type at once."""
+        self.query_one("#query").focus()
+
+    def on_screen_resume(self) -> None:
+        """List what there is now."""
+        self.notes_app.desk.conversations(self._query)
+
+    @on(Input.Changed, "#query")
+    def _on_changed(self) -> None:
+        self.notes_app.desk.conversations(self._query)
+
+    def show_list(self, query: str, found: list[ConversationInfo]) -> None:
+        """What was found; dropped when something else has been typed since."""
+        if query != self._query:
+            return
+        kept = self._list.highlighted or 0
+        self._found = found
+        self._list.clear_options()
+        width = max(16, self._list.scrollable_content_region.width - 2)
+        quiet = self.notes_app.theme_variables["quiet"]
+        for info in found:
+            text = Text(no_wrap=True)
+            text.append(clip(safe(info.title, newlines=False), width))
+            when = info.updated.replace("T", " ")[:16]
+            text.append(f"\n{when} · {self.words('turns', n=info.turns)}", quiet)
+            self._list.add_option(Option(text))
+        if found:
+            self._list.highlighted = min(kept, len(found) - 1)
+        else:
+            self._list.add_option(Option(Text(self.words("no_history"), quiet), disabled=True))
+            self.query_one("#preview", Surface).show([])
+
+    @on(OptionList.OptionHighlighted, "#conversations")
+    def _on_highlighted(self) -> None:
+        if (info := self._current) is not None:
+            self.notes_app.desk.conversation(info.id, "preview")
+
+    @on(OptionList.OptionSelected, "#conversations")
+    def _on_selected(self) -> None:
+        self.action_open()
+
+    def show_preview(self, message: ConversationReady) -> None:
+        """The turns of the highlighted conversation have come."""
+        info = self._current
+        if info is None or info.id != message.conversation_id:
+            return
+        sections = [
+            self._section(
+                Exchange(
+                    -1 - index,
+                    turn.answer.question,
+                    state="done",
+                    answer=turn.answer,
+                    changed=turn.changed,
+                )
+            )
+            for index, turn in enumerate(message.turns)
+        ]
+        self.query_one("#preview", Surface).show(sections)
+
+    def _section(self, exchange: Exchange) -> Section:
+        return Section("turn", lambda width: exchange_lines(exchange, width, self.words))
+
+    # -- keys -------------------------------------------------------------------------
+
+    def action_move(self, step: int) -> None:
+        """The next or previous conversation."""
+        if step > 0:
+            self._list.action_cursor_down()
+        else:
+            self._list.action_cursor_up()
+
+    def action_open(self) -> None:
+        """Go on with the conversation."""
+        if (info := self._current) is not None:
+            self.notes_app.open_conversation(info.id)
+
+    def action_rename(self) -> None:
+        """Give it another title."""
+        if (info := self._current) is None:
+            return
+
+        def renamed(title: str | None) -> None:
+            if title:
+                self.notes_app.desk.change_conversation(
+                    lambda notes: notes.rename_conversation(info.id, title), self._query
+                )
+
+        self.app.push_screen(Prompt(self.words("rename"), info.title), renamed)
+
+    def action_delete(self) -> None:
+        """Delete it, after a question; it can be taken back."""
+        if (info := self._current) is None:
+            return
+
+        def confirmed(yes: bool | None) -> None:
+            if yes:
+                self._deleted.append(info.id)
+                self.notes_app.forget_conversation(info.id)
+                self.notes_app.desk.change_conversation(
+                    lambda notes: notes.delete_conversation(info.id), self._query
+                )
+                self.notify(self.words("deleted"), timeout=4)
+
+        title = clip(safe(info.title, newlines=False), 40)
+        self.app.push_screen(Confirm(self.words("delete_ask", title=title), self.words), confirmed)
+
+    def action_undo(self) -> None:
+        """Bring back what was deleted last."""
+        if not self._deleted:
+            self.notify(self.words("nothing_to_undo"), timeout=2)
+            return
+        last = self._deleted.pop()
+        self.notes_app.desk.change_conversation(
+            lambda notes: notes.restore_conversation(last), self._query
+        )
+        self.notify(self.words("restored"), timeout=2)
+
+    def action_export(self) -> None:
+        """Write it to a Markdown file."""
+        if (info := self._current) is not None:
+            self.notes_app.export(info)
+
+    def action_leave(self) -> None:
+        """Back to asking."""
+        self.notes_app.action_go("ask")

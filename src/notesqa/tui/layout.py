@@ -1,0 +1,237 @@
+"""Blocks to lines of a given width."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+
+from rich.cells import cell_len
+
+from notesqa.text.terminal import safe
+from notesqa.tui import mathematics
+from notesqa.tui.flow import BLANK, Line, Piece, styled, wrap
+from notesqa.tui.markdown import Block
+
+_MIN_COLUMN = 6
+_PLAIN_CODE = 20_000
+
+
+def lay_out(blocks: Sequence[Block], width: int, *, show_source: bool = False) -> list[Line]:
+    """The lines of `blocks`, none wider than `width` cells.
+
+    A display formula that is wider is shown as its source, as is every formula
+    with `show_source`.
+    """
+    lines: list[Line] = []
+    for block in blocks:
+        if lines and not block.tight and lines[-1] != BLANK:
+            lines.append(BLANK)
+        lines.extend(_lines(block, width, show_source))
+    return lines
+
+
+def _lines(block: Block, width: int, show_source: bool) -> Sequence[Line]:
+    if block.kind == "heading":
+        return _heading(block, width)
+    if block.kind == "code":
+        return _code(block, width)
+    if block.kind == "mathematics":
+        return _mathematics(block, width, show_source)
+    if block.kind == "table":
+        return _table(block, width)
+    if block.kind == "rule":
+        room = width - sum(cell_len(p.text) for p in block.first)
+        return [Line((*block.first, Piece("─" * max(0, room), "rule")))]
+    return wrap(block.pieces, width, first=block.first, rest=block.rest)
+
+
+def _heading(block: Block, width: int) -> list[Line]:
+    style = f"heading-{min(block.level, 4)}"
+    mark = Piece("▌" if block.level <= 2 else "▏", style)
+    first = (*block.first, mark, Piece(" "))
+    rest = (*block.rest, mark, Piece(" "))
+    lines = wrap(block.pieces, width, first=first, rest=rest)
+    return [Line(line.pieces, anchor=f"heading:{block.start}") for line in lines[:1]] + lines[1:]
+
+
+# -- mathematics ------------------------------------------------------------------
+
+
+def _mathematics(block: Block, width: int, show_source: bool) -> list[Line]:
+    formula = block.formula
+    if formula is None:
+        return []
+    head = sum(cell_len(p.text) for p in block.rest)
+    drawn: tuple[str, ...] = ()
+    if not show_source:
+        try:
+            drawn = mathematics.fitted(formula.body, width - head - 2)
+        except mathematics.UnrenderableError:
+            drawn = ()
+    if drawn:
+        return [
+            Line(
+                (
+                    *(block.first if index == 0 else block.rest),
+                    Piece("  "),
+                    Piece(safe(row, newlines=False), "formula", formula.start, formula.end, True),
+                )
+            )
+            for index, row in enumerate(drawn)
+        ]
+    source = [Piece("$$ ", "dim"), *_source(formula.body, formula.start, formula.end)]
+    indent = Piece("  ")
+    return wrap(source, width, first=(*block.first, indent), rest=(*block.rest, indent))
+
+
+def _source(body: str, start: int, end: int) -> Iterator[Piece]:
+    for index, row in enumerate(body.strip().split("\n")):
+        if index:
+            yield Piece("\n")
+        yield Piece(safe(row, newlines=False), "formula-source", start, end)
+
+
+# -- code -------------------------------------------------------------------------
+
+
+def _code(block: Block, width: int) -> list[Line]:
+    head = sum(cell_len(p.text) for p in block.rest)
+    rows: list[list[Piece]] = [[]]
+    for piece in block.pieces:
+        if piece.text == "\n":
+            rows.append([])
+        else:
+            rows[-1].append(piece)
+    text = "\n".join("".join(p.text for p in row) for row in rows)
+    colours = _colours(text, block.language)
+    lines: list[Line] = []
+    at = 0
+    for number, row in enumerate(rows):
+        cut = list(_coloured(row, at, colours))
+        at += sum(len(p.text) for p in row) + 1
+        heads = (
+            (*(block.rest if number else block.first), Piece(" ", "code-block")),
+            (*block.rest, Piece("↪", "code-block dim")),
+        )
+        for line in _cut(cut, width - head - 2):
+            lead = heads[0] if not lines or line[0] else heads[1]
+            used = sum(cell_len(p.text) for p in (*lead, *line[1]))
+            pad = Piece(" " * max(0, width - used), "code-block")
+            lines.append(Line((*lead, *line[1], pad), fill="code-block"))
+    return lines
+
+
+def _cut(row: list[Piece], width: int) -> Iterator[tuple[bool, list[Piece]]]:
+    """A row of code in parts that fit, with whether each is the first."""
+    width = max(8, width)
+    current: list[Piece] = []
+    used = 0
+    first = True
+    for piece in row:
+        start = 0
+        for index, char in enumerate(piece.text):
+            size = cell_len(char)
+            if used + size > width:
+                current.append(piece.part(start, index))
+                yield first, current
+                first, current, used, start = False, [], 0, index
+            used += size
+        if start < len(piece.text):
+            current.append(piece.part(start, len(piece.text)))
+    yield first, current
+
+
+def _coloured(row: list[Piece], at: int, colours: list[tuple[int, int, str]]) -> Iterator[Piece]:
+    for piece in row:
+        cursor = 0
+        for start, end, style in colours:
+            begin, stop = max(start - at, cursor), min(end - at, len(piece.text))
+            if begin >= stop:
+                continue
+            if begin > cursor:
+                yield piece.part(cursor, begin)
+            yield styled(piece.part(begin, stop), style)
+            cursor = stop
+        if cursor < len(piece.text):
+            yield piece.part(cursor, len(piece.text))
+        at += len(piece.text)
+
+
+@lru_cache(maxsize=64)
+def _colours(code: str, language: str) -> list[tuple[int, int, str]]:
+    """Spans of `code` with their style; none where the language is unknown."""
+    if not language or len(code) > _PLAIN_CODE:
+        return []
+    from pygments.lexers import get_lexer_by_name
+    from pygments.token import Comment, Keyword, Name, Number, Operator, String
+    from pygments.util import ClassNotFound
+
+    try:
+        lexer = get_lexer_by_name(language, stripnl=False, ensurenl=False)
+    except ClassNotFound:
+        return []
+    names = (
+        (Comment, "code-comment"),
+        (Keyword, "code-keyword"),
+        (Operator.Word, "code-keyword"),
+        (String, "code-string"),
+        (Number, "code-number"),
+        (Name.Function, "code-name"),
+        (Name.Class, "code-name"),
+        (Name.Decorator, "code-name"),
+        (Name.Builtin, "code-builtin"),
+    )
+    spans: list[tuple[int, int, str]] = []
+    at = 0
+    for kind, value in lexer.get_tokens(code):
+        style = next((style for parent, style in names if kind in parent), "")
+        if style and value.strip():
+            spans.append((at, at + len(value), style))
+        at += len(value)
+    return spans
+
+
+# -- tables -----------------------------------------------------------------------
+
+
+def _table(block: Block, width: int) -> list[Line]:
+    if not block.rows:
+        return []
+    columns = max(len(row) for row in block.rows)
+    head = sum(cell_len(p.text) for p in block.rest)
+    sizes = _columns(block, columns, width - head - 3 * (columns - 1) - 2)
+    lines: list[Line] = []
+    for number, row in enumerate(block.rows):
+        cells = [wrap(row[c] if c < len(row) else (), max(sizes[c], 4)) for c in range(columns)]
+        for y in range(max(len(cell) for cell in cells)):
+            pieces: list[Piece] = [*(block.rest if lines else block.first), Piece(" ")]
+            for c, cell in enumerate(cells):
+                if c:
+                    pieces.append(Piece(" │ ", "rule"))
+                line = cell[y] if y < len(cell) else BLANK
+                spare = max(0, sizes[c] - line.width)
+                align = block.aligns[c] if c < len(block.aligns) else "left"
+                left = spare if align == "right" else spare // 2 if align == "center" else 0
+                pieces += [Piece(" " * left), *line.pieces, Piece(" " * (spare - left))]
+            lines.append(Line(tuple(p for p in pieces if p.text)))
+        if number == 0 and len(block.rows) > 1:
+            rule = "─┼─".join("─" * size for size in sizes)
+            lines.append(Line((*block.rest, Piece(f"─{rule}─", "rule"))))
+    return lines
+
+
+def _columns(block: Block, columns: int, room: int) -> list[int]:
+    """Widths of the columns: as wide as their cells, the widest cut down to fit."""
+    natural = [
+        max(
+            (sum(cell_len(p.text) for p in row[c]) for row in block.rows if c < len(row)), default=1
+        )
+        for c in range(columns)
+    ]
+    sizes = [max(1, size) for size in natural]
+    while sum(sizes) > room and max(sizes) > _MIN_COLUMN:
+        widest = sizes.index(max(sizes))
+        second = max((s for i, s in enumerate(sizes) if i != widest), default=_MIN_COLUMN)
+        target = max(_MIN_COLUMN, min(second, sizes[widest] - 1))
+        sizes[widest] = max(target, sizes[widest] - (sum(sizes) - room))
+    return sizes

@@ -1,0 +1,276 @@
+"""Reading: the list of notes, a note, and its outline."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Footer, Input, OptionList
+from textual.widgets.option_list import Option
+
+from notesqa.records import Document
+from notesqa.text.terminal import clip, safe
+from notesqa.tui.bars import ProgressBar, StatusBar
+from notesqa.tui.source_pane import SourcePane
+from notesqa.tui.surface import Surface
+from notesqa.tui.wording import Wording, speak
+
+if TYPE_CHECKING:
+    from notesqa.catalog import DocumentInfo
+    from notesqa.tui.app import NotesApp
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A note, and where in it: a span, or how far down."""
+
+    document_id: str
+    span: tuple[int, int] | None = None
+
+
+class ReadScreen(Screen[None]):
+    """The third screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left_square_bracket,alt+left", "back", "do_back", id="read_back"),
+        Binding("right_square_bracket,alt+right", "forward", "do_forward", id="read_forward"),
+        Binding("o", "outline", "do_outline", id="outline"),
+        Binding("tab", "next_link", show=False),
+        Binding("enter", "follow", "do_explore", id="follow_link", show=False),
+        Binding("m", "toggle_source", "do_source", id="read_source"),
+        Binding("e", "edit", "do_editor", id="read_editor"),
+        Binding("y", "copy", "do_copy_quote", id="read_copy", show=False),
+        Binding("L", "copy_latex", "do_copy_latex", id="read_latex", show=False),
+        Binding("slash", "filter", "filter_notes", id="filter", show=False),
+        Binding("escape", "leave", "do_stop", id="leave", show=False),
+        Binding("ctrl+o", "pane", "do_pane", id="read_pane", show=False),
+    ]
+
+    def __init__(self, words: Wording) -> None:
+        super().__init__()
+        self.words = words
+        speak(self, words)
+        self._all: list[DocumentInfo] = []
+        self._listed: list[DocumentInfo] = []
+        self._past: list[Place] = []
+        self._at = -1
+
+    def compose(self) -> ComposeResult:
+        """List, note, outline."""
+        yield StatusBar("read", self.words)
+        yield ProgressBar(self.words)
+        with Horizontal(id="body"):
+            with Vertical(id="list"):
+                yield Input(id="filter", placeholder=self.words("filter_notes"), compact=True)
+                yield OptionList(id="notes", markup=False, compact=True)
+            yield SourcePane(self.words, id="source")
+            yield OptionList(id="outline", markup=False, compact=True)
+        yield Footer(compact=True, show_command_palette=False)
+
+    @property
+    def notes_app(self) -> NotesApp:
+        """The app, with its own type."""
+        return cast("NotesApp", self.app)
+
+    @property
+    def source(self) -> SourcePane:
+        """The pane of the note."""
+        return self.query_one(SourcePane)
+
+    def on_mount(self) -> None:
+        """Show the list."""
+        self.show_list(self.notes_app.documents)
+        if self._at < 0:
+            self.query_one("#notes").focus()
+
+    # -- the list -------------------------------------------------------------------
+
+    def show_list(self, documents: list[DocumentInfo]) -> None:
+        """The notes by title."""
+        self._all = documents
+        self._filter(self.query_one("#filter", Input).value)
+
+    def _filter(self, text: str) -> None:
+        wanted = text.lower().split()
+        self._listed = [
+            info
+            for info in self._all
+            if all(w in f"{info.title} {' '.join(info.tags)}".lower() for w in wanted)
+        ]
+        notes = self.query_one("#notes", OptionList)
+        width = max(12, notes.scrollable_content_region.width - 2)
+        quiet = self.notes_app.theme_variables["quiet"]
+        notes.clear_options()
+        options = []
+        for info in self._listed:
+            prompt = Text(no_wrap=True)
+            prompt.append(clip(safe(info.title, newlines=False), width))
+            if info.kind != "article":
+                prompt.append(" ┄" if info.truncated else "", quiet)
+            options.append(Option(prompt))
+        notes.add_options(options)
+
+    @on(Input.Changed, "#filter")
+    def _on_filter(self, message: Input.Changed) -> None:
+        self._filter(message.value)
+
+    @on(Input.Submitted, "#filter")
+    def _on_filtered(self) -> None:
+        if self._listed:
+            self.open(Place(self._listed[0].id))
+
+    @on(OptionList.OptionSelected, "#notes")
+    def _on_note(self, message: OptionList.OptionSelected) -> None:
+        self.open(Place(self._listed[message.option_index].id))
+
+    # -- the note --------------------------------------------------------------------
+
+    def open(self, place: Place) -> None:
+        """Read a note, and remember it for going back."""
+        if self._past[self._at : self._at + 1] != [place]:
+            del self._past[self._at + 1 :]
+            self._past.append(place)
+            self._at = len(self._past) - 1
+        self._fetch()
+
+    def _fetch(self) -> None:
+        place = self._past[self._at]
+        self.notes_app.desk.document(place.document_id, "read", self._at)
+
+    def show_document(self, document: Document, at: int) -> None:
+        """The note has come."""
+        if at != self._at or self._past[at].document_id != document.id:
+            return
+        span = self._past[at].span
+        marks = [(*span, "mark-quote")] if span else []
+        self.source.show(document, marks=marks, span=span)
+        self.add_class("-reading")
+        outline = self.query_one("#outline", OptionList)
+        outline.clear_options()
+        note = self.source.note
+        headings = note.outline if note else []
+        outline.add_options(
+            Option(Text("  " * (h.level - 1) + safe(h.text, newlines=False), no_wrap=True))
+            for h in headings
+        )
+        outline.set_class(not headings, "-empty")
+        self.source.surface.focus()
+
+    @on(OptionList.OptionSelected, "#outline")
+    def _on_heading(self, message: OptionList.OptionSelected) -> None:
+        note = self.source.note
+        if note is not None and message.option_index < len(note.outline):
+            heading = note.outline[message.option_index]
+            self.source.surface.scroll_to_anchor(f"heading:{heading.start}")
+            self.source.surface.focus()
+
+    @on(Surface.Opened)
+    def _on_link(self, message: Surface.Opened) -> None:
+        self.notes_app.follow(message.link, self.source.note)
+
+    @staticmethod
+    def resolve(target: str, documents: Sequence[DocumentInfo]) -> str | None:
+        """The document that a link names: by the name of its file, or by title."""
+        name = target.partition("#")[0].strip()
+        stem = PurePosixPath(name).stem.lower()
+        for info in documents:
+            paths = [source.rpartition(":")[0] or source for source in info.sources]
+            if any(PurePosixPath(path).stem.lower() == stem for path in paths):
+                return info.id
+            if info.title.lower() == name.lower():
+                return info.id
+        return None
+
+    # -- keys ------------------------------------------------------------------------
+
+    def action_back(self) -> None:
+        """The note before."""
+        if self._at <= 0:
+            self.notify(self.words("back_end"), timeout=2)
+            return
+        self._at -= 1
+        self._fetch()
+
+    def action_forward(self) -> None:
+        """The note after."""
+        if self._at >= len(self._past) - 1:
+            self.notify(self.words("forward_end"), timeout=2)
+            return
+        self._at += 1
+        self._fetch()
+
+    def action_outline(self) -> None:
+        """Show the outline, or hide it."""
+        self.toggle_class("-outline")
+        if self.has_class("-outline"):
+            self.query_one("#outline").focus()
+
+    def action_next_link(self) -> None:
+        """The next link of the note; or the next widget when there is none."""
+        links = self.source.surface.links()
+        if not links or not self.source.surface.has_focus:
+            self.app.action_focus_next()
+            return
+        current = self.source.surface.current
+        at = links.index(current) + 1 if current in links else 0
+        self.source.surface.point_at(links[at % len(links)])
+
+    def action_follow(self) -> None:
+        """Open the current link."""
+        if link := self.source.surface.current:
+            self.notes_app.follow(link, self.source.note)
+
+    def action_toggle_source(self) -> None:
+        """LaTeX or drawn formulas."""
+        self.source.toggle_source()
+
+    def action_edit(self) -> None:
+        """The note in the editor, at the line in view."""
+        note = self.source.note
+        if note is not None:
+            shown = self.source.surface.place_at(round(self.source.surface.scroll_y))
+            self.notes_app.edit(note.document, max(0, shown[1]) if shown else 0)
+
+    def action_copy(self) -> None:
+        """The marked passage, or the whole note, to the clipboard."""
+        note = self.source.note
+        self.notes_app.copy(self.source.quote or (note.document.text if note else ""), "the_quote")
+
+    def action_copy_latex(self) -> None:
+        """The note's formulas to the clipboard."""
+        note = self.source.note
+        self.notes_app.copy_latex(self.source.quote or (note.document.text if note else ""))
+
+    def action_filter(self) -> None:
+        """To the filter."""
+        self.remove_class("-reading")
+        self.query_one("#filter").focus()
+
+    def action_pane(self) -> None:
+        """The focus to and fro."""
+        notes = self.query_one("#notes")
+        if self.source.surface.has_focus:
+            self.remove_class("-reading")
+            notes.focus()
+        elif self.source.note is not None:
+            self.add_class("-reading")
+            self.source.surface.focus()
+
+    def action_leave(self) -> None:
+        """Outline, then note, then list, then asking."""
+        if self.has_class("-outline"):
+            self.remove_class("-outline")
+            self.source.surface.focus()
+        elif self.has_class("-reading"):
+            self.remove_class("-reading")
+            self.query_one("#notes").focus()
+        else:
+            self.notes_app.action_go("ask")

@@ -1,0 +1,281 @@
+"""Search as you type: results to the left, the passage in its note to the right."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.text import Text
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.suggester import Suggester
+from textual.widgets import Footer, Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from notesqa.records import Document, Passage
+from notesqa.text.terminal import clip, safe
+from notesqa.tui import queries
+from notesqa.tui.bars import ProgressBar, StatusBar
+from notesqa.tui.source_pane import SourcePane
+from notesqa.tui.surface import Surface
+from notesqa.tui.wording import Wording, speak
+
+if TYPE_CHECKING:
+    from notesqa.tui.app import NotesApp
+    from notesqa.tui.desk import Results
+
+_SHOWN = 20
+_SNIPPET_LINES = 2
+
+
+class FilterSuggester(Suggester):
+    """Completes filters with the tags and sources of the notes."""
+
+    def __init__(self, app: NotesApp) -> None:
+        super().__init__(use_cache=False, case_sensitive=True)
+        self._app = app
+
+    async def get_suggestion(self, value: str) -> str | None:
+        """The completed line, or None."""
+        found = queries.complete(value, self._app.tags, self._app.sources)
+        return found if found and found.startswith(value) else None
+
+
+class SearchScreen(Screen[None]):
+    """The second screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("down,ctrl+j", "move(1)", show=False, priority=True),
+        Binding("up,ctrl+k", "move(-1)", show=False, priority=True),
+        Binding("enter", "open", "do_note", id="open_result", priority=True),
+        Binding("ctrl+e", "explain", "do_explain", id="explain", priority=True),
+        Binding("ctrl+g", "ask_this", "do_ask", id="ask_this"),
+        Binding("ctrl+y", "copy", "do_copy_quote", id="copy_passage", show=False),
+        Binding("escape", "back", "do_back", id="search_back", show=False),
+        Binding("ctrl+o", "pane", "do_pane", id="search_pane", show=False),
+    ]
+
+    def __init__(self, words: Wording) -> None:
+        super().__init__()
+        self.words = words
+        speak(self, words)
+        self._number = 0
+        self._passages: list[Passage] = []
+        self._matched: tuple[str, ...] = ()
+        self._explain = False
+
+    def compose(self) -> ComposeResult:
+        """Line, results and passage."""
+        yield StatusBar("search", self.words)
+        yield ProgressBar(self.words)
+        yield Input(
+            id="query",
+            placeholder=self.words("search_hint"),
+            suggester=FilterSuggester(self.notes_app),
+            select_on_focus=False,
+            compact=True,
+        )
+        with Horizontal(id="body"):
+            with Vertical(id="found"):
+                yield Static("", id="count", markup=False)
+                yield OptionList(id="results", markup=False, compact=True)
+            yield SourcePane(self.words, id="source")
+        yield Footer(compact=True, show_command_palette=False)
+
+    @property
+    def notes_app(self) -> NotesApp:
+        """The app, with its own type."""
+        return cast("NotesApp", self.app)
+
+    @property
+    def results(self) -> OptionList:
+        """The list."""
+        return self.query_one("#results", OptionList)
+
+    @property
+    def source(self) -> SourcePane:
+        """The pane of the note."""
+        return self.query_one(SourcePane)
+
+    def on_mount(self) -> None:
+        """Type at once."""
+        self.query_one("#query", Input).focus()
+
+    # -- searching -----------------------------------------------------------------
+
+    @on(Input.Changed, "#query")
+    def _on_changed(self, message: Input.Changed) -> None:
+        self.search(message.value)
+
+    def search(self, line: str) -> None:
+        """Search for `line` as it is now."""
+        query = queries.parse(line)
+        self._number += 1
+        if query.bad_date:
+            self._count(self.words("bad_date", value=safe(query.bad_date, newlines=False)))
+            return
+        if not query.text:
+            self._passages = []
+            self.results.clear_options()
+            self._count("")
+            return
+        self.notes_app.desk.search(self._number, query, _SHOWN)
+
+    def show_results(self, message: Results) -> None:
+        """What was found; dropped when something else has been typed since."""
+        if message.number != self._number:
+            return
+        self._passages = message.passages
+        self._matched = self.notes_app.words_of(message.query.text)
+        self._fill()
+        if message.passages:
+            ms = max(1, round(message.seconds * 1000))
+            self._count(self.words("results", n=len(message.passages), ms=ms))
+            self.results.highlighted = 0
+        else:
+            self._count(self.words("no_results"))
+
+    def show_error(self, text: str) -> None:
+        """The search did not work."""
+        self._count(text)
+
+    def _count(self, text: str) -> None:
+        self.query_one("#count", Static).update(Text(text))
+
+    def _fill(self) -> None:
+        kept = self.results.highlighted
+        width = max(20, self.results.scrollable_content_region.width - 2)
+        self.results.clear_options()
+        self.results.add_options([Option(self._prompt(p, width)) for p in self._passages])
+        if kept is not None and kept < len(self._passages):
+            self.results.highlighted = kept
+
+    def _prompt(self, passage: Passage, width: int) -> Text:
+        colours = self.notes_app.theme_variables
+        text = Text(no_wrap=True, overflow="ellipsis")
+        title = clip(safe(passage.title, newlines=False), width)
+        text.append(title, f"bold {colours['primary']}")
+        if passage.heading:
+            room = width - len(title) - 3
+            heading = safe(passage.heading.rpartition(" › ")[2], newlines=False)
+            if room > 8 and heading != passage.title:
+                text.append(f" › {heading}", colours["quiet"])
+        for line in snippet(passage.text, self._matched, width, _SNIPPET_LINES):
+            text.append("\n")
+            part = Text(line)
+            for start, end in queries.matches(line, self._matched):
+                part.stylize(f"bold underline {colours['word']}", start, end)
+            text.append_text(part)
+        if self._explain:
+            scores = "  ".join(f"{name} {value:.3f}" for name, value in passage.scores.items())
+            text.append(f"\n{passage.score:.3f} = {scores}", colours["quiet"])
+            text.append(f"\n{safe(passage.source, newlines=False)}", colours["quiet"])
+        return text
+
+    @on(events.Resize)
+    def _refit(self) -> None:
+        self.call_after_refresh(self._fill)
+
+    # -- the passage -----------------------------------------------------------------
+
+    @on(OptionList.OptionHighlighted, "#results")
+    def _on_highlighted(self, message: OptionList.OptionHighlighted) -> None:
+        if message.option_index < len(self._passages):
+            passage = self._passages[message.option_index]
+            self.notes_app.desk.document(
+                passage.document_id, f"search:{passage.start}:{passage.end}", self._number
+            )
+
+    def show_document(self, document: Document, start: int, end: int) -> None:
+        """The note of the highlighted result has come."""
+        marks = [
+            (start + a, start + b, "mark-word")
+            for a, b in queries.matches(document.text[start:end], self._matched)
+        ]
+        span = (marks[0][0], marks[0][1]) if marks else (start, end)
+        self.source.show(document, marks=marks, span=span)
+        self.source.span = (start, end)
+
+    @on(OptionList.OptionSelected, "#results")
+    def _on_selected(self) -> None:
+        self.action_open()
+
+    @on(Surface.Opened)
+    def _on_link(self, message: Surface.Opened) -> None:
+        self.notes_app.follow(message.link, self.source.note)
+
+    @property
+    def _current(self) -> Passage | None:
+        at = self.results.highlighted
+        return self._passages[at] if at is not None and at < len(self._passages) else None
+
+    # -- keys --------------------------------------------------------------------------
+
+    def action_move(self, step: int) -> None:
+        """The next or previous result, or a line of the note when that has the focus."""
+        if self.source.surface.has_focus:
+            (self.source.surface.scroll_down if step > 0 else self.source.surface.scroll_up)(
+                animate=False
+            )
+        elif step > 0:
+            self.results.action_cursor_down()
+        else:
+            self.results.action_cursor_up()
+
+    def action_open(self) -> None:
+        """Read the whole note at the passage."""
+        if (passage := self._current) is not None:
+            self.notes_app.read(passage.document_id, (passage.start, passage.end))
+
+    def action_explain(self) -> None:
+        """Show how each score came about, or not."""
+        self._explain = not self._explain
+        self._fill()
+
+    def action_ask_this(self) -> None:
+        """Ask what was searched for."""
+        text = queries.parse(self.query_one("#query", Input).value).text
+        if text:
+            self.notes_app.action_go("ask")
+            self.notes_app.ask(text)
+
+    def action_copy(self) -> None:
+        """The passage to the clipboard."""
+        passage = self._current
+        self.notes_app.copy(passage.text if passage else "", "the_quote")
+
+    def action_pane(self) -> None:
+        """The focus to and fro."""
+        line = self.query_one("#query", Input)
+        (self.source.surface if line.has_focus else line).focus()
+
+    def action_back(self) -> None:
+        """To the line; from there to asking."""
+        line = self.query_one("#query", Input)
+        if line.has_focus:
+            self.notes_app.action_go("ask")
+        else:
+            line.focus()
+
+
+def snippet(text: str, words: Sequence[str], width: int, lines: int) -> list[str]:
+    """A few lines of `text`, from a little before the first of `words`."""
+    flat = " ".join(safe(text[:4000], newlines=False).split())
+    found = queries.matches(flat, words)
+    begin = max(0, found[0][0] - width // 4) if found else 0
+    rest = ("…" if begin else "") + flat[begin:]
+    shown: list[str] = []
+    for number in range(lines):
+        if not rest:
+            break
+        if number == lines - 1:
+            shown.append(clip(rest, width))
+            break
+        part = clip(rest, width + 1).removesuffix("…") if len(rest) > width // 2 else rest
+        part = part or rest[:1]
+        shown.append(part)
+        rest = rest[len(part) :].lstrip()
+    return shown

@@ -1,0 +1,144 @@
+"""Model, theme and the state of the home."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.screen import Screen
+from textual.widgets import Footer, OptionList, Static
+from textual.widgets.option_list import Option
+
+from notesqa.text.terminal import safe
+from notesqa.tui.bars import ProgressBar, StatusBar
+from notesqa.tui.flow import BLANK, Line, Piece, wrap
+from notesqa.tui.surface import Section, Surface
+from notesqa.tui.theme import THEMES
+from notesqa.tui.wording import Wording, speak
+
+if TYPE_CHECKING:
+    from notesqa.tui.app import NotesApp
+
+
+class SettingsScreen(Screen[None]):
+    """The fifth screen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "leave", "do_stop", id="settings_leave", show=False),
+        Binding("tab", "app.focus_next", "do_pane", id="settings_pane"),
+    ]
+
+    def __init__(self, words: Wording) -> None:
+        super().__init__()
+        self.words = words
+        speak(self, words)
+        self._models: list[str] = []
+
+    def compose(self) -> ComposeResult:
+        """Choices to the left, the state to the right."""
+        yield StatusBar("settings", self.words)
+        yield ProgressBar(self.words)
+        with Horizontal(id="body"):
+            with Vertical(id="choices"):
+                yield Static(Text(self.words("models_found"), "bold"), markup=False)
+                yield OptionList(id="models", markup=False, compact=True)
+                yield Static(Text(self.words("theme"), "bold"), markup=False)
+                yield OptionList(id="themes", markup=False, compact=True)
+            yield Surface(id="state", max_width=90)
+        yield Footer(compact=True, show_command_palette=False)
+
+    @property
+    def notes_app(self) -> NotesApp:
+        """The app, with its own type."""
+        return cast("NotesApp", self.app)
+
+    def on_screen_resume(self) -> None:
+        """What is there now."""
+        self.notes_app.desk.status()
+        self.refresh_state()
+        self.query_one("#models").focus()
+
+    def refresh_state(self) -> None:
+        """Draw everything anew."""
+        app, words = self.notes_app, self.words
+        llm = app.settings.llm
+        found = [str(path) for path in app.models_found()]
+        for named in (llm.model if not llm.base_url else "", ""):
+            if named not in found:
+                found.insert(0, named)
+        self._models = found
+        models = self.query_one("#models", OptionList)
+        kept = models.highlighted or 0
+        models.clear_options()
+        for name in found:
+            chosen = name == llm.model and not llm.base_url
+            shown = Path(name).name if name else words("no_chat_model")
+            models.add_option(Option(Text(("● " if chosen else "○ ") + safe(shown), no_wrap=True)))
+        if llm.base_url:
+            models.add_option(
+                Option(Text(f"● {safe(llm.base_url)} {safe(llm.model)}"), disabled=True)
+            )
+        models.highlighted = min(kept, len(found) - 1)
+        themes = self.query_one("#themes", OptionList)
+        themes.clear_options()
+        for theme in THEMES:
+            themes.add_option(
+                Option(Text(("● " if theme.name == app.theme else "○ ") + theme.name))
+            )
+        self.query_one("#state", Surface).show([Section("state", self._state)], keep_scroll=True)
+
+    def _state(self, width: int) -> list[Line]:
+        app, words = self.notes_app, self.words
+        status = app.status
+        rows: list[tuple[str, str]] = []
+        if status is not None:
+            rows += [(words("home"), status.home), (words("embedder"), status.embedder)]
+            for name, follower in status.followers.items():
+                told = " · ".join(f"{key} {value}" for key, value in follower.items())
+                rows.append((f"{words('engines')} · {name}", told))
+        model = app.signal.model or words("no_chat_model")
+        if app.signal.loading:
+            model += f" · {words('loading_model')}"
+        rows.append((words("model"), model))
+        if app.context_tokens:
+            rows.append((words("context"), words("tokens", n=app.context_tokens)))
+        if app.last_speed:
+            rows.append((words("speed"), words("per_second", n=round(app.last_speed))))
+        lines: list[Line] = []
+        for label, value in rows:
+            lines += wrap([Piece(safe(label, newlines=False), "dim")], width)
+            indent = [Piece("  ")]
+            lines += wrap([Piece(safe(value, newlines=False))], width, first=indent, rest=indent)
+        if len(self._models) <= 1:
+            lines += [BLANK, *wrap([Piece(words("no_models"), "dim")], width)]
+        file = app.settings_file
+        lines += [BLANK, *wrap([Piece(words("for_this_session", file=file), "dim")], width)]
+        if status is not None and status.unread:
+            lines += [BLANK, Line((Piece(words("unread"), "heading-3"),))]
+            for source, reason in status.unread:
+                told = f"✗ {safe(source, newlines=False)}: {safe(reason, newlines=False)}"
+                lines += wrap([Piece(told, "error")], width, rest=[Piece("  ")])
+        return lines
+
+    @on(OptionList.OptionSelected, "#models")
+    def _on_model(self, message: OptionList.OptionSelected) -> None:
+        name = self._models[message.option_index]
+        app = self.notes_app
+        llm = dataclasses.replace(app.settings.llm, model=name, base_url="")
+        app.use_settings(dataclasses.replace(app.settings, llm=llm))
+        self.refresh_state()
+
+    @on(OptionList.OptionSelected, "#themes")
+    def _on_theme(self, message: OptionList.OptionSelected) -> None:
+        self.app.theme = THEMES[message.option_index].name
+        self.refresh_state()
+
+    def action_leave(self) -> None:
+        """Back to asking."""
+        self.notes_app.action_go("ask")

@@ -1,0 +1,343 @@
+"""The widget on which notes, answers and lists are drawn.
+
+It takes sections of lines and draws those in sight. Styles are names; the theme
+gives them colours through the component classes. Spans of a section's source text
+can be marked, which is how a quotation or a matched word is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.cache import LRUCache
+from textual.geometry import Size
+from textual.message import Message
+from textual.scroll_view import ScrollView
+from textual.selection import Selection
+from textual.strip import Strip
+
+from notesqa.tui.flow import NO_PLACE, Line, Piece
+
+LayOut = Callable[[int], list[Line]]
+STYLES = (
+    "accent brand chip code code-block code-builtin code-comment code-keyword code-name "
+    "code-number code-string current dim emphasis entry error formula formula-source good "
+    "heading-1 heading-2 heading-3 heading-4 link mark-quote mark-word marker question quote "
+    "quote-bar rule strike strong warning"
+).split()
+
+
+@dataclass(eq=False, slots=True)
+class Section:
+    """Lines that are laid out together.
+
+    Attributes:
+        name: found again by it.
+        lay_out: width to lines; called again when the width changes.
+        marks: start, end and style of spans of the source text to mark.
+    """
+
+    name: str
+    lay_out: LayOut
+    marks: Sequence[tuple[int, int, str]] = ()
+    lines: list[Line] = field(default_factory=list)
+    width: int = -1
+
+    def fit(self, width: int) -> None:
+        """Lay it out for `width`, unless it is already."""
+        if self.width != width:
+            self.lines = self.lay_out(width)
+            self.width = width
+
+
+class Surface(ScrollView, can_focus=True):
+    """Scrollable lines with links, marks and selectable text."""
+
+    ALLOW_SELECT = True
+    COMPONENT_CLASSES: ClassVar[set[str]] = {f"surface--{name}" for name in STYLES}
+    DEFAULT_CSS = """
+    Surface { scrollbar-size-vertical: 1; overflow-x: hidden; overflow-y: auto; scrollbar-gutter: stable; }
+    """
+
+    class Opened(Message):
+        """A link was clicked or entered."""
+
+        def __init__(self, surface: Surface, link: str) -> None:
+            super().__init__()
+            self.surface = surface
+            self.link = link
+
+        @property
+        def control(self) -> Surface:
+            """For `@on` with a selector."""
+            return self.surface
+
+    def __init__(
+        self,
+        *,
+        id: str | None = None,  # noqa: A002 - Textual's name for it
+        classes: str | None = None,
+        max_width: int = 0,
+    ) -> None:
+        super().__init__(id=id, classes=classes)
+        self.max_width = max_width
+        self.sections: list[Section] = []
+        self.current = ""
+        self._lines: list[tuple[Section, Line]] = []
+        self._styles: dict[tuple[str, str], Style] = {}
+        self._strips: LRUCache[int, Strip] = LRUCache(512)
+        self._laid_out_for = -1
+
+    # -- content -----------------------------------------------------------------
+
+    def show(self, sections: Sequence[Section], *, keep_scroll: bool = False) -> None:
+        """Replace everything."""
+        self.sections = list(sections)
+        self._lay_out()
+        if not keep_scroll:
+            self.scroll_to(y=0, animate=False, immediate=True)
+
+    def changed(self, section: Section) -> None:
+        """`section` has other lines now; it stays where it is."""
+        section.width = -1
+        self._lay_out()
+
+    @property
+    def text_width(self) -> int:
+        """Cells that a line may take."""
+        width = max(8, self.scrollable_content_region.width)
+        return min(width, self.max_width) if self.max_width else width
+
+    def _lay_out(self) -> None:
+        if not self.size.width:
+            return
+        width = self.text_width
+        self._laid_out_for = width
+        lines: list[tuple[Section, Line]] = []
+        for section in self.sections:
+            section.fit(width)
+            lines.extend((section, line) for line in section.lines)
+        self._lines = lines
+        self._strips.clear()
+        self.virtual_size = Size(width, len(lines))
+        self.refresh()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Lay out anew for another width, with the same text at the top."""
+        del event
+        if self.text_width == self._laid_out_for:
+            return
+        top = self.place_at(round(self.scroll_y))
+        at_end = bool(self._lines) and self.is_vertical_scroll_end
+        self._lay_out()
+        if at_end:
+            self.scroll_end(animate=False, immediate=True)
+        elif top is not None:
+            self.scroll_to(y=self._line_of(*top), animate=False, immediate=True)
+
+    def place_at(self, y: int) -> tuple[Section, int] | None:
+        """Section and source place of the first placed text at or below line `y`."""
+        for section, line in self._lines[y : y + 50]:
+            for piece in line.pieces:
+                if piece.start != NO_PLACE:
+                    return section, piece.start
+        return (self._lines[y][0], NO_PLACE) if 0 <= y < len(self._lines) else None
+
+    def _line_of(self, section: Section, place: int) -> int:
+        best = 0
+        for y, (owner, line) in enumerate(self._lines):
+            if owner is not section:
+                continue
+            best = best or y
+            starts = [p.start for p in line.pieces if p.start != NO_PLACE]
+            if starts and starts[0] <= place:
+                best = y
+        return best
+
+    # -- finding and scrolling ---------------------------------------------------
+
+    def line_at_place(self, section: Section, start: int, end: int) -> int | None:
+        """The first line that shows something of `start` to `end`."""
+        for y, (owner, line) in enumerate(self._lines):
+            if owner is section and any(
+                p.start != NO_PLACE and p.start < end and p.end > start for p in line.pieces
+            ):
+                return y
+        return None
+
+    def scroll_to_line(self, y: int, *, margin: int = 3) -> None:
+        """Bring line `y` into view, with some lines above it."""
+        self.scroll_to(y=max(0, y - margin), animate=False, immediate=True)
+
+    def scroll_to_place(self, section: Section, start: int, end: int) -> None:
+        """Bring a span of the source into view."""
+        y = self.line_at_place(section, start, end)
+        if y is not None:
+            self.scroll_to_line(y)
+
+    def scroll_to_anchor(self, anchor: str) -> None:
+        """Bring the line that carries `anchor` into view."""
+        for y, (_, line) in enumerate(self._lines):
+            if line.anchor == anchor:
+                self.scroll_to_line(y, margin=0)
+                return
+
+    def links(self) -> list[str]:
+        """The links in order, each once."""
+        found = dict.fromkeys(
+            piece.link for _, line in self._lines for piece in line.pieces if piece.link
+        )
+        return list(found)
+
+    def point_at(self, link: str, *, scroll: bool = True) -> None:
+        """Show `link` as the current one."""
+        if link == self.current:
+            return
+        self.current = link
+        self._styles.clear()
+        self._strips.clear()
+        self.refresh()
+        if not (scroll and link):
+            return
+        top = round(self.scroll_y)
+        for y, (_, line) in enumerate(self._lines):
+            if any(piece.link == link for piece in line.pieces):
+                if not top <= y < top + self.size.height:
+                    self.scroll_to_line(y)
+                return
+
+    def remark(self) -> None:
+        """Marks have changed."""
+        self._strips.clear()
+        self.refresh()
+
+    # -- drawing -----------------------------------------------------------------
+
+    def notify_style_update(self) -> None:
+        """Forget what was drawn in the old styles."""
+        super().notify_style_update()
+        self._styles.clear()
+        self._strips.clear()
+
+    def _style(self, names: str, link: str) -> Style:
+        key = (names, link)
+        if (style := self._styles.get(key)) is not None:
+            return style
+        style = Style.null()
+        for name in names.split():
+            style += self.get_component_rich_style(f"surface--{name}", partial=True)
+        if link:
+            style += Style.from_meta({"link_to": link})
+            if link == self.current:
+                style += self.get_component_rich_style("surface--current", partial=True)
+        self._styles[key] = style
+        return style
+
+    def render_line(self, y: int) -> Strip:
+        """Draw the line at `y` of what is in sight."""
+        at = round(self.scroll_offset.y) + y
+        width = self.size.width
+        base = self.rich_style
+        if not 0 <= at < len(self._lines):
+            return Strip.blank(width, base)
+        selection = self.text_selection
+        strip = self._strips.get(at) if selection is None else None
+        if strip is None:
+            section, line = self._lines[at]
+            strip = self._draw(section, line, at, selection)
+            if selection is None:
+                self._strips[at] = strip
+        fill = base + self._style(self._lines[at][1].fill, "") if self._lines[at][1].fill else base
+        return strip.crop_extend(0, width, fill).apply_style(base).apply_offsets(0, at)
+
+    def _draw(self, section: Section, line: Line, y: int, selection: Selection | None) -> Strip:
+        segments = [
+            Segment(part.text, self._style(part.style, part.link))
+            for piece in line.pieces
+            for part in _marked(piece, section.marks)
+        ]
+        strip = Strip(segments)
+        if selection is not None and (span := selection.get_span(y)) is not None:
+            start, end = span
+            strip = _selected(
+                strip, start, end, self.screen.get_component_rich_style("screen--selection")
+            )
+        return strip
+
+    # -- selecting, clicking -----------------------------------------------------
+
+    def get_selection(self, selection: Selection) -> tuple[str, str] | None:
+        """The selected text."""
+        return selection.extract("\n".join(line.text for _, line in self._lines)), "\n"
+
+    def selection_updated(self, selection: Selection | None) -> None:
+        """Draw the selection."""
+        del selection
+        self._strips.clear()
+        self.refresh()
+
+    def on_click(self, event: events.Click) -> None:
+        """Open what was clicked."""
+        link = event.style.meta.get("link_to")
+        if isinstance(link, str):
+            event.stop()
+            self.post_message(self.Opened(self, link))
+
+
+def _marked(piece: Piece, marks: Sequence[tuple[int, int, str]]) -> list[Piece]:
+    """`piece` cut where marks begin and end, the marked parts with their style."""
+    if not marks or piece.start == NO_PLACE:
+        return [piece]
+    if not piece.exact or piece.solid:
+        for start, end, style in marks:
+            if piece.start < end and piece.end > start:
+                return [_with(piece, style)]
+        return [piece]
+    parts: list[Piece] = []
+    at = 0
+    for start, end, style in marks:
+        begin, stop = max(start - piece.start, at), min(end - piece.start, len(piece.text))
+        if begin >= stop:
+            continue
+        if begin > at:
+            parts.append(piece.part(at, begin))
+        parts.append(_with(piece.part(begin, stop), style))
+        at = stop
+    if at < len(piece.text):
+        parts.append(piece.part(at, len(piece.text)))
+    return parts
+
+
+def _with(piece: Piece, style: str) -> Piece:
+    return Piece(
+        piece.text,
+        f"{piece.style} {style}".strip(),
+        piece.start,
+        piece.end,
+        piece.solid,
+        piece.link,
+    )
+
+
+def _selected(strip: Strip, start: int, end: int, style: Style) -> Strip:
+    """`strip` with the characters `start` to `end` (-1: all) in `style`."""
+    text = strip.text
+    stop = len(text) if end < 0 else min(end, len(text))
+    segments: list[Segment] = []
+    at = 0
+    for segment in strip:
+        size = len(segment.text)
+        low, high = max(start - at, 0), min(stop - at, size)
+        if low >= high:
+            segments.append(segment)
+        else:
+            own = segment.style or Style.null()
+            pieces = ((0, low, own), (low, high, own + style), (high, size, own))
+            segments.extend(Segment(segment.text[a:b], s) for a, b, s in pieces if a < b)
+        at += size
+    return Strip(segments)

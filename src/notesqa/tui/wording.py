@@ -1,0 +1,255 @@
+"""Every word of the interface, in Chinese and in English."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from textual.dom import DOMNode
+
+# key: (中文, English)
+_WORDS: dict[str, tuple[str, str]] = {
+    # places
+    "ask": ("提问", "Ask"),
+    "search": ("检索", "Search"),
+    "read": ("笔记", "Notes"),
+    "history": ("历史", "History"),
+    "settings": ("设置", "Settings"),
+    # header
+    "opening": ("正在打开…", "opening…"),
+    "notes_count": ("{n} 篇", "{n} notes"),
+    "commit": ("提交 {n}", "commit {n}"),
+    "no_index": ("尚未建立索引", "no index yet"),
+    "pending": ("{n} 个文件待收录", "{n} files waiting"),
+    "extractive": ("摘录", "extractive"),
+    # asking
+    "question_hint": (
+        "问你的笔记，例如：L1 正则化等价于什么先验？",
+        "Ask your notes, e.g. why is DDIM faster than DDPM?",
+    ),
+    "searching": ("正在检索…", "searching…"),
+    "writing": ("正在回答…  Esc 停止", "writing…  Esc stops"),
+    "loading_model": ("正在装载模型…", "loading the model…"),
+    "stopped": ("已停止", "stopped"),
+    "refused": ("笔记里没有说", "the notes do not say"),
+    "nearest": ("没有把握，下面是最接近的原文", "not sure; these are the nearest words"),
+    "alternative": (
+        "以上多有存疑，直接摘录笔记如下",
+        "much of that is doubtful; in the notes' own words",
+    ),
+    "citations": ("引用", "Citations"),
+    "nearby": ("最接近的段落", "Nearest passages"),
+    "unsupported": ("引文没有这样说", "not borne out by what it cites"),
+    "changed_note": ("笔记已改动", "the note has changed"),
+    "searched_as": ("按此检索", "searched as"),
+    "seconds": ("{n} 秒", "{n} s"),
+    "first_wait": ("正在装载索引，稍候即答", "loading the index; the answer follows"),
+    "empty_ask": ("收到 {n} 篇笔记。问一个问题吧。", "{n} notes received. Ask a question."),
+    "empty_ask_keys": (
+        "回车提问 · F3 检索 · F4 读笔记 · Ctrl+P 所有命令 · F1 帮助",
+        "Enter asks · F3 search · F4 notes · Ctrl+P every command · F1 help",
+    ),
+    "more_questions": ("可以这样问", "For instance"),
+    "new_conversation": ("新对话", "New conversation"),
+    "nothing_to_copy": ("没有可复制的内容", "nothing to copy"),
+    "copied": ("已复制{what}", "copied {what}"),
+    "the_answer": ("回答", "the answer"),
+    "the_quote": ("引文", "the quotation"),
+    "the_latex": ("LaTeX", "LaTeX"),
+    "no_citation": ("没有这条引用", "no such citation"),
+    "busy": ("上一个问题还在回答，Esc 可停止", "still answering; Esc stops it"),
+    "with_model": ("用模型重答", "again, with the model"),
+    "without_model": ("不用模型重答", "again, without the model"),
+    "no_model": ("没有设置模型：F7 选择", "no model is set: choose one with F7"),
+    # source
+    "source_empty": ("引用的原文在此显示", "what is cited is shown here"),
+    "outline": ("大纲", "Outline"),
+    "cut_short": ("摘录到此为止", "the excerpt ends here"),
+    "also_in": ("也见于 {n} 处", "also in {n} places"),
+    # search
+    "search_hint": (
+        "边打边搜；tag: source: after: before: 可筛选",
+        "search as you type; tag: source: after: before: filter",
+    ),
+    "results": ("{n} 条 · {ms} 毫秒", "{n} results · {ms} ms"),
+    "no_results": ("没有找到", "nothing found"),
+    "explain": ("得分", "scores"),
+    "bad_date": ("日期应写作 2024-01-31：{value}", "write a date as 2024-01-31: {value}"),
+    # reading
+    "filter_notes": ("按标题筛选", "filter by title"),
+    "no_note": ("没有这篇笔记：{name}", "no such note: {name}"),
+    "opened_link": ("链接已复制：{link}", "link copied: {link}"),
+    "back_end": ("没有更早的了", "nothing earlier"),
+    "forward_end": ("没有更晚的了", "nothing later"),
+    # rebuilding
+    "rebuild": ("收录", "Rebuild"),
+    "stage_scan": ("查看文件", "looking at files"),
+    "stage_read": ("读取", "reading"),
+    "stage_embed": ("计算向量", "computing vectors"),
+    "stage_commit": ("写入", "writing"),
+    "stage_follow": ("更新索引", "updating the engines"),
+    "left": ("还需 {n} 秒", "{n} s left"),
+    "cancel_hint": ("Ctrl+X 取消", "Ctrl+X cancels"),
+    "rebuild_cancelled": ("已取消；已完成的部分留着", "cancelled; what was done is kept"),
+    "rebuild_running": ("正在收录", "already rebuilding"),
+    "arrived": ("收到新传输：{n} 个文件。Ctrl+R 收录", "new files: {n}. Ctrl+R takes them in"),
+    "digest": ("本次收录", "What came"),
+    "nothing_new": ("没有变化：提交 {n} 已是最新", "nothing changed: commit {n} is current"),
+    "digest_line": (
+        "新增 {added} · 更新 {updated} · 移除 {removed} · 用时 {seconds} 秒",
+        "{added} added · {updated} updated · {removed} removed · {seconds} s",
+    ),
+    "digest_totals": (
+        "现有 {documents} 篇，{chunks} 段，来自 {files} 个文件；{duplicates} 条重复",
+        "{documents} notes, {chunks} passages, from {files} files; {duplicates} duplicates",
+    ),
+    "new_notes": ("新笔记", "New notes"),
+    "replaced": ("摘录变成了全文", "Excerpts that became whole articles"),
+    "unread": ("读不了的文件", "Files that could not be read"),
+    "answers_changed": ("引用的笔记已改动的对话", "Conversations that cite a note that changed"),
+    # history
+    "history_hint": ("搜索对话", "search the conversations"),
+    "no_history": ("还没有对话", "no conversations yet"),
+    "turns": ("{n} 问", "{n} questions"),
+    "rename": ("改名", "Rename"),
+    "delete_ask": ("删除“{title}”？", "Delete “{title}”?"),
+    "deleted": ("已删除。按 F9 撤销", "deleted; F9 takes it back"),
+    "restored": ("已恢复", "restored"),
+    "nothing_to_undo": ("没有可撤销的", "nothing to undo"),
+    "exported": ("已导出到 {path}", "exported to {path}"),
+    # settings
+    "home": ("目录", "Home"),
+    "embedder": ("向量模型", "Embedder"),
+    "model": ("对话模型", "Chat model"),
+    "no_chat_model": ("不用模型，只摘录", "none: quote only"),
+    "engines": ("检索引擎", "Engines"),
+    "theme": ("配色", "Theme"),
+    "context": ("上下文", "Context"),
+    "tokens": ("{n} 个词元", "{n} tokens"),
+    "speed": ("上次速度", "Last speed"),
+    "per_second": ("{n} 字/秒", "{n} characters/s"),
+    "model_chosen": ("已选用 {name}", "using {name}"),
+    "models_found": ("可用的模型", "Models found"),
+    "choose": ("选用", "use"),
+    "no_models": (
+        "没有找到 GGUF 文件。用 notesqa model pull 下载，或 notesqa model use 指定服务器",
+        "no GGUF file found: notesqa model pull fetches one, notesqa model use names a server",
+    ),
+    "for_this_session": ("只对本次有效；长期设置写在 {file}", "until you quit; {file} keeps it"),
+    # first run
+    "welcome": ("收 到 空 信 号", "A   B L A N K   S I G N A L"),
+    "welcome_1": (
+        "这里还没有笔记。把 .txt 或 .md 文件放进 {corpus}，",
+        "No notes yet. Put .txt or .md files into {corpus},",
+    ),
+    "welcome_2": (
+        "或者在下面写一个文件夹，回车把其中的笔记收进来。",
+        "or name a folder below: Enter takes its notes in.",
+    ),
+    "welcome_3": (
+        "收完就能提问；每句回答都带着出处，什么也不会离开这台机器。",
+        "Then ask. Every sentence cites its passage, and nothing leaves this machine.",
+    ),
+    "folder_hint": ("文件夹或文件的路径，例如 ~/notes", "path of a folder or file, e.g. ~/notes"),
+    "no_such_path": ("没有这个路径：{path}", "no such path: {path}"),
+    # general
+    "yes": ("确定", "Yes"),
+    "no": ("取消", "No"),
+    "close": ("关闭", "Close"),
+    "help": ("帮助", "Help"),
+    "quit_again": (
+        "再按一次 Ctrl+C 退出（Ctrl+Q 直接退出）",
+        "Ctrl+C again quits (Ctrl+Q at once)",
+    ),
+    "error": ("出错了", "Something went wrong"),
+    "palette": ("所有命令", "Every command"),
+    "editor_missing": ("没有设置 $EDITOR", "$EDITOR is not set"),
+    "editor_failed": ("编辑器没有正常结束：{code}", "the editor ended with {code}"),
+    "no_terminal": ("浏览器里不能打开编辑器", "no editor in a browser"),
+    "too_small": ("窗口太小", "the window is too small"),
+    # actions, for footer, help and palette
+    "do_quit": ("退出", "Quit"),
+    "do_help": ("帮助", "Help"),
+    "do_ask": ("提问", "Ask"),
+    "do_search": ("检索", "Search"),
+    "do_read": ("笔记", "Notes"),
+    "do_history": ("历史", "History"),
+    "do_settings": ("设置", "Settings"),
+    "do_rebuild": ("收录", "Rebuild"),
+    "do_cancel": ("取消收录", "Cancel the rebuild"),
+    "do_theme": ("明暗", "Dark or light"),
+    "do_new": ("新对话", "New conversation"),
+    "do_stop": ("停止/返回", "Stop, back"),
+    "do_interrupt": ("停止/退出", "Stop, quit"),
+    "do_next": ("下一引用", "Next citation"),
+    "do_previous": ("上一引用", "Previous citation"),
+    "do_open": ("看原文", "Show the passage"),
+    "do_note": ("整篇", "Whole note"),
+    "do_type": ("打字", "Type"),
+    "do_copy": ("复制回答", "Copy the answer"),
+    "do_copy_quote": ("复制引文", "Copy the quotation"),
+    "do_copy_latex": ("复制公式", "Copy the formulas"),
+    "do_again": ("改问", "Ask again, edited"),
+    "do_retry": ("换法重答", "Again, with or without the model"),
+    "do_editor": ("编辑器", "Editor"),
+    "do_source": ("公式源码", "LaTeX source"),
+    "do_explain": ("得分", "Scores"),
+    "do_back": ("后退", "Back"),
+    "do_forward": ("前进", "Forward"),
+    "do_outline": ("大纲", "Outline"),
+    "do_rename": ("改名", "Rename"),
+    "do_delete": ("删除", "Delete"),
+    "do_undo": ("撤销", "Undo"),
+    "do_export": ("导出", "Export"),
+    "do_pane": ("换栏", "Other pane"),
+    "do_palette": ("命令", "Commands"),
+    "do_previous_turn": ("上一问", "Previous turn"),
+    "do_next_turn": ("下一问", "Next turn"),
+    "do_choose": ("选用", "Use"),
+    "do_explore": ("打开", "Open"),
+}
+
+
+class Wording:
+    """The words in one language: `wording("results", n=3, ms=4)`."""
+
+    def __init__(self, language: str) -> None:
+        """`language` is `zh` or `en`."""
+        self.language = language
+        self._column = 0 if language == "zh" else 1
+
+    def __call__(self, key: str, **values: object) -> str:
+        """The wording of `key` with `values` filled in."""
+        text = _WORDS[key][self._column]
+        return text.format(**values) if values else text
+
+    def keys(self) -> list[str]:
+        """Everything that has a wording."""
+        return list(_WORDS)
+
+
+def choose(setting: str = "", environ: Mapping[str, str] | None = None) -> Wording:
+    """The wording for the setting, or else for the locale; Chinese where it says nothing."""
+    environ = os.environ if environ is None else environ
+    if not setting:
+        named = next((environ[k] for k in ("LC_ALL", "LC_MESSAGES", "LANG") if environ.get(k)), "")
+        plain = named.partition(".")[0].partition("_")[0].lower()
+        setting = "zh" if plain in ("", "c", "posix", "zh") else "en"
+    return Wording("zh" if setting.lower().startswith("zh") else "en")
+
+
+def speak(node: DOMNode, words: Wording) -> None:
+    """Put the wording of a node's bindings for their keys in `_WORDS`.
+
+    Bindings belong to classes and are made before the language is known; a node has
+    a copy of them of its own.
+    """
+    bindings = node._bindings.key_to_bindings
+    for key, several in bindings.items():
+        bindings[key] = [
+            replace(b, description=words(b.description)) if b.description in _WORDS else b
+            for b in several
+        ]
