@@ -39,13 +39,13 @@ def answer_grammar(passages: int, refusal: str, *, language: str = "zh") -> str:
     if passages == 0:
         return f"root ::= {literal}\n"
     return f"""root ::= {literal} | sentence (gap sentence){{0,{_SENTENCES - 1}}}
-sentence ::= unit{{4,{_UNITS[language]}}} stop? mark{{1,{_MARKS}}} late?
+sentence ::= unit{{4,{_UNITS[language]}}} (stop marks | marks stop)
+marks ::= mark{{1,{_MARKS}}}
 mark ::= "[" number "]"
 number ::= {_numbers(passages)}
 gap ::= " " | "\\n" "\\n"? item?
 item ::= "- " | [1-9] [.] " "
 stop ::= [。！？!?；;.]
-late ::= [。.]
 unit ::= char | formula | code | less | dot | short
 char ::= [^\\[\\]【】〔〕$`<>\\n\\r\\t。！？!?.\\x00-\\x1f\\x7f-\\x9f]
 less ::= [<>] [ =0-9]

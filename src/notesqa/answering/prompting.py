@@ -284,7 +284,7 @@ def _environment() -> SandboxedEnvironment:
     from jinja2.sandbox import ImmutableSandboxedEnvironment
 
     # Prompts are plain text for a model: HTML escapes would only garble them.
-    return ImmutableSandboxedEnvironment(  # noqa: S701
+    return ImmutableSandboxedEnvironment(
         undefined=StrictUndefined, autoescape=False, trim_blocks=True, lstrip_blocks=True
     )
 
