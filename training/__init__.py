@@ -1,0 +1,1 @@
+"""How the built-in embedder is made: from text to `src/notesqa/embedding/model/`."""
