@@ -7,6 +7,7 @@ catalog, another embedder, a damaged or deleted folder) it builds itself anew.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from notesqa.errors import CatalogError
 from notesqa.records import Entry
 
 STATE_FILE = "state.json"
+_LONGEST_WAIT_SECONDS = 600
 
 
 class ChangeLog(Protocol):
@@ -47,12 +49,14 @@ class State:
         recipe: what its contents depend on besides the commits.
         commit: the commit that it has reached.
         files: names of the files that hold this state, where they vary.
+        dead: how many deleted chunks still weigh in the statistics.
     """
 
     catalog: str
     recipe: str
     commit: int
     files: tuple[str, ...] = ()
+    dead: int = 0
 
     def follows(self, log: ChangeLog, recipe: str) -> bool:
         """Whether `catch_up` can go on from here rather than begin anew."""
@@ -67,10 +71,14 @@ def read_state(folder: Path) -> State | None:
     """The state kept in `folder`, or None where there is none to be relied on."""
     try:
         raw = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+        files = tuple(str(name) for name in raw["files"])
+        if not files or any(Path(name).name != name for name in files):
+            return None
         return State(
-            str(raw["catalog"]), str(raw["recipe"]), int(raw["commit"]), tuple(raw["files"])
-        )
-    except (OSError, ValueError, KeyError, TypeError):
+            str(raw["catalog"]), str(raw["recipe"]), int(raw["commit"]), files,
+            int(raw.get("dead", 0)),
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
@@ -79,6 +87,39 @@ def write_state(folder: Path, state: State) -> None:
     temporary = folder / f"{STATE_FILE}.{os.getpid()}"
     temporary.write_text(json.dumps(asdict(state)), encoding="utf-8")
     temporary.replace(folder / STATE_FILE)
+
+
+@contextlib.contextmanager
+def writing(folder: Path, *, wait: bool = True) -> Iterator[bool]:
+    """One process at a time catches up in `folder`; a killed one leaves no lock behind.
+
+    Yields False where another one is at it and `wait` is False.
+
+    Raises:
+        CatalogError: the folder's parent cannot be written, or the wait was too long.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(folder.parent / f"{folder.name}.lock")
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=_LONGEST_WAIT_SECONDS if wait else 0)
+    except Timeout as error:
+        if not wait:
+            yield False
+            return
+        raise CatalogError(
+            f"another program is writing to {folder}", "wait for it to end, and try again"
+        ) from error
+    except OSError as error:
+        raise CatalogError(
+            f"cannot write to {folder.parent}: {error.strerror}",
+            "check the rights of the index folder",
+        ) from error
+    try:
+        yield True
+    finally:
+        lock.release()
 
 
 def fresh_folder(folder: Path) -> None:

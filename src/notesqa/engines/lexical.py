@@ -8,6 +8,7 @@ Probabilistic Relevance Framework").
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from notesqa.engines import (
     fresh_folder,
     read_state,
     write_state,
+    writing,
 )
 from notesqa.errors import CatalogError
 from notesqa.records import Entry
@@ -29,6 +31,10 @@ Analyzer = Callable[[Entry], tuple[list[str], list[str]]]
 
 _HEAP_BYTES = 64 << 20
 _ANALYZER = "notesqa"
+_SEGMENTS = "segments"
+_MOST_DEAD = 0.2
+"""Share of deleted chunks, which still count in tantivy's document frequencies, above
+which the index is built anew."""
 
 
 def _schema() -> tantivy.Schema:
@@ -59,20 +65,22 @@ class LexicalEngine:
         self._recipe = f"1/{recipe}"
         self._state = read_state(folder)
         self._schema = _schema()
-        self._index: tantivy.Index | None = None
         self._searcher: tantivy.Searcher | None = None
-        if self._state is not None:
-            try:
-                self._open(self._state)
-            except ValueError:
-                # A damaged index is derived data: forget it, catch_up makes it anew.
-                self._state = None
+        self._lock = threading.Lock()
+        if self._state is not None and self._open(self._state) is None:
+            self._state = None
 
-    def _open(self, state: State) -> None:
-        self._index = tantivy.Index.open(str(self._folder / state.files[0]))
-        self._index.register_tokenizer(_ANALYZER, _analyzer())
-        self._index.reload()
-        self._searcher = self._index.searcher()
+    def _open(self, state: State) -> tantivy.Index | None:
+        """Open the index that `state` tells of; None where it is damaged."""
+        try:
+            index = tantivy.Index.open(str(self._folder / state.files[0]))
+            index.register_tokenizer(_ANALYZER, _analyzer())
+            index.reload()
+            self._searcher = index.searcher()
+        except ValueError:
+            # Derived data: catch_up makes it anew.
+            return None
+        return index
 
     @property
     def commit(self) -> int:
@@ -84,58 +92,96 @@ class LexicalEngine:
         state = self._state
         return state is not None and state.follows(log, self._recipe) and state.commit == log.head()
 
-    def catch_up(self, log: ChangeLog, progress: Progress | None = None) -> None:
-        """Apply the commits that came since.
+    def usable(self, log: ChangeLog) -> bool:
+        """Whether a search finds what some commit of this catalog held."""
+        state = self._state
+        return state is not None and self._searcher is not None and state.catalog == log.identity
+
+    def catch_up(
+        self, log: ChangeLog, progress: Progress | None = None, *, wait: bool = True
+    ) -> bool:
+        """Apply the commits that came since; searches go on with the former state meanwhile.
+
+        Returns:
+            False where somebody else is at it and `wait` is False.
 
         Raises:
             CatalogError: the folder cannot be written.
         """
-        head = log.head()
-        self._state = read_state(self._folder)
-        state = self._state
+        if not self._lock.acquire(blocking=wait):
+            return False
         try:
-            if state is not None and state.follows(log, self._recipe):
-                self._open(state)
-                if state.commit < head:
-                    self._apply(log, state.commit, head, progress)
-            else:
-                fresh_folder(self._folder)
-                (self._folder / "segments").mkdir()
-                self._index = tantivy.Index(self._schema, path=str(self._folder / "segments"))
-                self._index.register_tokenizer(_ANALYZER, _analyzer())
-                self._apply(log, 0, head, progress)
+            with writing(self._folder, wait=wait) as mine:
+                if mine:
+                    self._follow(log, progress)
+                return mine
         except (ValueError, OSError) as error:
             raise CatalogError(
                 f"the word index in {self._folder} cannot be written: {error}",
                 "check the folder's rights and free space, or delete it; it is made anew",
             ) from error
+        finally:
+            self._lock.release()
 
-    def _apply(self, log: ChangeLog, since: int, head: int, progress: Progress | None) -> None:
-        if self._index is None:
-            raise CatalogError("the word index is not open", "run: notesqa index")
+    def _follow(self, log: ChangeLog, progress: Progress | None) -> None:
+        head = log.head()
+        state = read_state(self._folder)
+        if state is not None and state.follows(log, self._recipe):
+            index = self._open(state)
+            if index is not None and state.commit == head:
+                self._state = state
+                return
+            gone = log.removed(state.commit, head)
+            dead = state.dead + len(gone)
+            if index is not None and dead <= _MOST_DEAD * log.count(0, head):
+                self._apply(index, log, state.commit, head, gone, dead, progress)
+                return
+        fresh_folder(self._folder)
+        (self._folder / _SEGMENTS).mkdir()
+        index = tantivy.Index(self._schema, path=str(self._folder / _SEGMENTS))
+        index.register_tokenizer(_ANALYZER, _analyzer())
+        self._apply(index, log, 0, head, [], 0, progress)
+
+    def _apply(
+        self,
+        index: tantivy.Index,
+        log: ChangeLog,
+        since: int,
+        head: int,
+        gone: Sequence[int],
+        dead: int,
+        progress: Progress | None,
+    ) -> None:
         # One thread makes one segment, which is what searches fastest.
-        writer = self._index.writer(heap_size=_HEAP_BYTES, num_threads=1)
-        for key in log.removed(since, head):
-            writer.delete_documents_by_term("key", key)
-        total = log.count(since, head)
-        for done, entry in enumerate(log.entries(since, head), 1):
-            # Applying a change twice (killed before the state was written) must do no harm.
-            if since:
-                writer.delete_documents_by_term("key", entry.key)
-            words, grams = self._analyze(entry)
-            document = tantivy.Document()
-            document.add_unsigned("key", entry.key)
-            document.add_text("words", " ".join(words))
-            document.add_text("grams", " ".join(grams))
-            writer.add_document(document)
-            if progress and (done % 200 == 0 or done == total):
-                progress(done, total)
-        writer.commit()
-        writer.wait_merging_threads()
-        self._state = State(log.identity, self._recipe, head, ("segments",))
-        write_state(self._folder, self._state)
-        self._index.reload()
-        self._searcher = self._index.searcher()
+        writer = index.writer(heap_size=_HEAP_BYTES, num_threads=1)
+        try:
+            for key in gone:
+                writer.delete_documents_by_term("key", key)
+            total = log.count(since, head)
+            for done, entry in enumerate(log.entries(since, head), 1):
+                # Applying a change twice (killed before the state was written) must do no harm.
+                if since:
+                    writer.delete_documents_by_term("key", entry.key)
+                words, grams = self._analyze(entry)
+                document = tantivy.Document()
+                document.add_unsigned("key", entry.key)
+                document.add_text("words", " ".join(words))
+                document.add_text("grams", " ".join(grams))
+                writer.add_document(document)
+                if progress and (done % 200 == 0 or done == total):
+                    progress(done, total)
+            writer.commit()
+        except BaseException:
+            writer.rollback()
+            raise
+        finally:
+            # Lets go of the writer's lock, whoever still holds the exception.
+            writer.wait_merging_threads()
+        state = State(log.identity, self._recipe, head, (_SEGMENTS,), dead)
+        write_state(self._folder, state)
+        index.reload()
+        self._searcher = index.searcher()
+        self._state = state
 
     # -- searching -------------------------------------------------------------
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,12 +18,14 @@ import faiss
 import numpy as np
 
 from notesqa.engines import (
+    STATE_FILE,
     ChangeLog,
     Progress,
     State,
     fresh_folder,
     read_state,
     write_state,
+    writing,
 )
 from notesqa.errors import CatalogError
 
@@ -60,28 +63,36 @@ class VectorEngine:
         self._embedder = embedder
         self._recipe = f"1/{dimension}/{embedder}"
         self._state = read_state(folder)
-        self._index: Any = None
-        self._gpu: Any = None
+        self._served: tuple[Any, Any] | None = None
+        self._lock = threading.Lock()
+        # An index on a GPU takes one search at a time.
+        self._gpu_lock = threading.Lock()
         if self._state is not None:
-            try:
-                self._open(self._state)
-            except (RuntimeError, OSError):
-                # A damaged index is derived data: forget it, catch_up makes it anew.
+            index = self._open(self._state)
+            if index is None:
                 self._state = None
+            else:
+                self._serve(index)
 
-    def _open(self, state: State) -> None:
+    def _open(self, state: State) -> Any:
+        """Read the index that `state` tells of; None where it does not fit or is damaged."""
         if state.recipe != self._recipe:
-            return
-        self._index = faiss.read_index(str(self._folder / state.files[0]))
-        self._to_gpu()
+            return None
+        try:
+            return faiss.read_index(str(self._folder / state.files[0]))
+        except (RuntimeError, MemoryError, OSError):
+            # Derived data: catch_up makes it anew.
+            return None
 
-    def _to_gpu(self) -> None:
-        self._gpu = None
-        if gpus() and self._index is not None and self._index.ntotal:
+    def _serve(self, index: Any) -> None:
+        gpu = None
+        if gpus() and index.ntotal:
             # Ids stay on the CPU: IndexIDMap is not a GPU index.
-            self._gpu = faiss.index_cpu_to_gpu(
-                faiss.StandardGpuResources(), 0, faiss.downcast_index(self._index.index)
+            gpu = faiss.index_cpu_to_gpu(
+                faiss.StandardGpuResources(), 0, faiss.downcast_index(index.index)
             )
+        # In one step: a search in another thread takes both or neither.
+        self._served = (index, gpu)
 
     @property
     def commit(self) -> int:
@@ -98,45 +109,69 @@ class VectorEngine:
         state = self._state
         return state is not None and state.follows(log, self._recipe) and state.commit == log.head()
 
-    def catch_up(self, log: ChangeLog, progress: Progress | None = None) -> None:
-        """Apply the commits that came since.
+    def usable(self, log: ChangeLog) -> bool:
+        """Whether a search finds what some commit of this catalog held."""
+        state = self._state
+        return state is not None and self._served is not None and state.catalog == log.identity
+
+    def catch_up(
+        self, log: ChangeLog, progress: Progress | None = None, *, wait: bool = True
+    ) -> bool:
+        """Apply the commits that came since; searches go on with the former state meanwhile.
+
+        Returns:
+            False where somebody else is at it and `wait` is False.
 
         Raises:
-            CatalogError: the folder cannot be written.
+            CatalogError: the folder cannot be written, or the vectors do not fit.
         """
+        if not self._lock.acquire(blocking=wait):
+            return False
+        try:
+            with writing(self._folder, wait=wait) as mine:
+                if mine:
+                    self._follow(log, progress)
+                return mine
+        except (RuntimeError, OSError, ValueError) as error:
+            raise CatalogError(
+                f"the vector index in {self._folder} cannot be written: {error}",
+                "check the folder's rights and free space, or delete it; it is made anew",
+            ) from error
+        finally:
+            self._lock.release()
+
+    def _follow(self, log: ChangeLog, progress: Progress | None) -> None:
         head = log.head()
         state = read_state(self._folder)
-        try:
-            since = 0
-            if state is not None and state.follows(log, self._recipe):
-                self._open(state)
+        index: Any = None
+        since = 0
+        if state is not None and state.follows(log, self._recipe):
+            index = self._open(state)
+            if index is not None:
                 if state.commit == head:
+                    self._serve(index)
                     self._state = state
                     return
                 since = state.commit
                 gone = np.array(log.removed(since, head), dtype=np.int64)
                 if len(gone):
-                    self._index.remove_ids(gone)
-            else:
-                fresh_folder(self._folder)
-                self._index = faiss.IndexIDMap2(
-                    faiss.IndexScalarQuantizer(
-                        self._dimension,
-                        faiss.ScalarQuantizer.QT_fp16,
-                        faiss.METRIC_INNER_PRODUCT,
-                    )
+                    index.remove_ids(gone)
+        if index is None:
+            fresh_folder(self._folder)
+            index = faiss.IndexIDMap2(
+                faiss.IndexScalarQuantizer(
+                    self._dimension, faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
                 )
-                self._index.train(np.zeros((1, self._dimension), dtype=np.float32))
-            self._add(log, since, head, progress)
-            self._save(log, head)
-        except (RuntimeError, OSError) as error:
-            raise CatalogError(
-                f"the vector index in {self._folder} cannot be written: {error}",
-                "check the folder's rights and free space, or delete it; it is made anew",
-            ) from error
-        self._to_gpu()
+            )
+            index.train(np.zeros((1, self._dimension), dtype=np.float32))
+        self._add(index, log, since, head, progress)
+        state = self._save(index, log, head)
+        self._serve(index)
+        self._state = state
 
-    def _add(self, log: ChangeLog, since: int, head: int, progress: Progress | None) -> None:
+    def _add(
+        self, index: Any, log: ChangeLog, since: int, head: int, progress: Progress | None
+    ) -> None:
         total = log.count(since, head)
         keys: list[int] = []
         rows: list[bytes] = []
@@ -144,7 +179,7 @@ class VectorEngine:
 
         def flush() -> None:
             vectors = np.frombuffer(b"".join(rows), dtype=np.float16)
-            self._index.add_with_ids(
+            index.add_with_ids(
                 vectors.reshape(len(rows), self._dimension).astype(np.float32),
                 np.array(keys, dtype=np.int64),
             )
@@ -162,28 +197,30 @@ class VectorEngine:
         if keys:
             flush()
 
-    def _save(self, log: ChangeLog, head: int) -> None:
+    def _save(self, index: Any, log: ChangeLog, head: int) -> State:
         name = f"flat-{head}.faiss"
         temporary = self._folder / f"{name}.{os.getpid()}"
-        faiss.write_index(self._index, str(temporary))
+        faiss.write_index(index, str(temporary))
         temporary.replace(self._folder / name)
-        self._state = State(log.identity, self._recipe, head, (name,))
-        write_state(self._folder, self._state)
+        state = State(log.identity, self._recipe, head, (name,))
+        write_state(self._folder, state)
         for old in self._folder.iterdir():
-            if old.name not in (name, "state.json"):
+            if old.name not in (name, STATE_FILE):
                 with contextlib.suppress(OSError):
                     old.unlink()
+        return state
 
     # -- searching -------------------------------------------------------------
 
-    def _ready(self) -> Any:
-        if self._index is None:
+    def _ready(self) -> tuple[Any, Any]:
+        """The index and its clone on the GPU, which may be None."""
+        if self._served is None:
             raise CatalogError("there is no vector index yet", "build it: notesqa index")
-        return self._index
+        return self._served
 
     def size(self) -> int:
         """How many chunks are indexed."""
-        return int(self._ready().ntotal)
+        return int(self._ready()[0].ntotal)
 
     def search(
         self, query: NDArray[np.float32], limit: int, allowed: Sequence[int] | None = None
@@ -194,7 +231,7 @@ class VectorEngine:
             query: unit vector, shape `(dimension,)`.
             allowed: only these keys, where given.
         """
-        index = self._ready()
+        index, gpu = self._ready()
         limit = min(limit, index.ntotal)
         if limit < 1 or (allowed is not None and not allowed):
             return []
@@ -202,8 +239,9 @@ class VectorEngine:
         if allowed is not None:
             selector = faiss.IDSelectorBatch(np.array(allowed, dtype=np.int64))
             scores, keys = index.search(rows, limit, params=_parameters(selector))
-        elif self._gpu is not None:
-            scores, positions = self._gpu.search(rows, limit)
+        elif gpu is not None:
+            with self._gpu_lock:
+                scores, positions = gpu.search(rows, limit)
             known = faiss.vector_to_array(index.id_map)
             keys = np.where(positions < 0, -1, known[positions])
         else:
@@ -216,7 +254,7 @@ class VectorEngine:
 
     def scores(self, query: NDArray[np.float32], keys: Sequence[int]) -> dict[int, float]:
         """Cosine of `query` with each of `keys`; keys that are not indexed are left out."""
-        index = self._ready()
+        index, _ = self._ready()
         found = {}
         for key in keys:
             try:
