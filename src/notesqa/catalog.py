@@ -260,12 +260,31 @@ class Catalog:
             raise CatalogError("there is no index yet", "build it: notesqa index")
         with _mapped(self.path):
             self._db = self._connect(write)
-            if write:
-                _migrations.apply(self._db)
-            elif _migrations.pending(self._db):
-                raise CatalogError(
-                    "the index was made by an older notesqa", "bring it up to date: notesqa index"
-                )
+            try:
+                self._bring_up_to_date(write)
+            except BaseException:
+                self.close()
+                raise
+        self._place = _place(self.path)
+
+    def _bring_up_to_date(self, write: bool) -> None:
+        known = {migration.name for migration in _migrations._migrations}
+        if {migration.name for migration in _migrations.applied(self._db)} - known:
+            raise CatalogError(
+                "the index was made by a newer notesqa",
+                f"install that one again, or delete {self.path.parent} and index anew",
+            )
+        if write:
+            _migrations.apply(self._db)
+        elif _migrations.pending(self._db):
+            raise CatalogError(
+                "the index was made by an older notesqa", "bring it up to date: notesqa index"
+            )
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the file was deleted or replaced since it was opened."""
+        return _place(self.path) != self._place
 
     def _connect(self, write: bool) -> Database:
         connection = sqlite3.connect(
@@ -356,7 +375,8 @@ class Catalog:
             added: new documents, or new versions of them.
             removed: primary keys of documents that are gone or replaced.
             moved: documents whose text stayed and whose sources changed.
-            purge: forget the rows of earlier commits altogether.
+            purge: engines begin anew, and the rows of commits before the last are
+                forgotten; what this commit removes stays for searches under way.
         """
         with self._lock, _mapped(self.path), self._db.atomic() as db:
             number = self.head() + 1
@@ -391,8 +411,8 @@ class Catalog:
             for new in added:
                 self._add_document(new, number)
             if purge:
-                db.execute("DELETE FROM chunks WHERE removed IS NOT NULL")
-                db.execute("DELETE FROM documents WHERE removed IS NOT NULL")
+                db.execute("DELETE FROM chunks WHERE removed < ?", [number])
+                db.execute("DELETE FROM documents WHERE removed < ?", [number])
                 db.execute("UPDATE state SET value = ? WHERE key = 'oldest'", [str(number)])
             count = "SELECT count(*) FROM"
             db.execute(
@@ -511,9 +531,9 @@ class Catalog:
         """Chunks that were added after `since` and are live at `until`, by key."""
         for row in self._stream(
             "SELECT c.pk, d.title, c.heading, c.text FROM chunks c"
-            " JOIN documents d ON d.pk = c.document WHERE c.pk > ? AND c.added > ?"
-            " AND c.added <= ? AND (c.removed IS NULL OR c.removed > ?) ORDER BY c.pk LIMIT ?",
-            [since, until, until],
+            f" CROSS JOIN documents d ON d.pk = c.document {_LIVE_AFTER}",
+            since,
+            until,
         ):
             yield Entry(row[0], row[1], " ".join(json.loads(row[2])), row[3])
 
@@ -521,10 +541,10 @@ class Catalog:
         """Key and fp16 vector of the same chunks as `entries`."""
         number = self._embedder(embedder)
         yield from self._stream(
-            f"SELECT c.pk, v.vector FROM chunks c JOIN vectors v ON v.embedded = c.embedded"
-            f" AND v.embedder = {number} WHERE c.pk > ? AND c.added > ? AND c.added <= ?"
-            " AND (c.removed IS NULL OR c.removed > ?) ORDER BY c.pk LIMIT ?",
-            [since, until, until],
+            "SELECT c.pk, v.vector FROM chunks c CROSS JOIN vectors v ON v.embedded = c.embedded"
+            f" AND v.embedder = {number} {_LIVE_AFTER}",
+            since,
+            until,
         )
 
     def count(self, since: int, until: int) -> int:
@@ -537,10 +557,12 @@ class Catalog:
             )[0][0]
         )
 
-    def _stream(self, sql: str, values: Sequence[Any], page: int = 2000) -> Iterator[Any]:
-        # Pages keep the lock short, so that a search is never behind a long catch-up.
-        last = 0
-        while rows := self._rows(sql, [last, *values, page]):
+    def _stream(self, sql: str, since: int, until: int, page: int = 2000) -> Iterator[Any]:
+        # Keys grow with commits, so what came since begins at one key; pages keep the
+        # lock short, so that a search is never behind a long catch-up.
+        first = self._rows("SELECT min(pk) FROM chunks WHERE added > ?", [since])[0][0]
+        last = 0 if first is None else int(first) - 1
+        while rows := self._rows(sql, [last, since, until, until, page]):
             yield from rows
             last = rows[-1][0]
 
@@ -582,14 +604,25 @@ class Catalog:
             for r in rows
         ]  # fmt: skip
 
-    def chunk_rows(self, keys: Iterable[int]) -> dict[int, ChunkRow]:
-        """Chunks by key; also of earlier commits, while they are kept."""
+    def chunk_rows(self, keys: Iterable[int], *, at: int | None = None) -> dict[int, ChunkRow]:
+        """Chunks by key; also of earlier commits, while they are kept.
+
+        Args:
+            at: only those that are live at this commit.
+        """
         found: dict[int, ChunkRow] = {}
+        live = "" if at is None else " AND c.added <= ? AND (c.removed IS NULL OR c.removed > ?)"
         for part in _parts(list(keys)):
             marks = ",".join("?" * len(part))
-            for row in self._rows(f"{_CHUNK_ROW} WHERE c.pk IN ({marks})", part):
+            values = part if at is None else [*part, at, at]
+            for row in self._rows(f"{_CHUNK_ROW} WHERE c.pk IN ({marks}){live}", values):
                 found[row[0]] = _chunk_row(row)
         return found
+
+    def text(self, document_pk: int) -> str:
+        """The text of one version of a document; empty when it is no longer kept."""
+        rows = self._rows("SELECT text FROM documents WHERE pk = ?", [document_pk])
+        return str(rows[0][0]) if rows else ""
 
     def chunks_of(self, document_id: str) -> list[ChunkRow]:
         """All live chunks of a document, in order."""
@@ -615,15 +648,20 @@ class Catalog:
         tags: Sequence[str] = (),
         after: str | None = None,
         before: str | None = None,
+        at: int | None = None,
     ) -> list[int]:
         """Keys of live chunks whose document meets every filter that is given.
 
         Args:
+            at: the commit at which they are live; the latest where None.
             sources: globs over the path relative to the home, or its file name.
             tags: all must be there.
             after, before: ISO dates, both inclusive; documents without a date fail.
         """
-        wheres, values = ["d.removed IS NULL", "c.removed IS NULL"], list[Any]()
+        wheres, values = ["c.removed IS NULL"], list[Any]()
+        if at is not None:
+            wheres = ["c.added <= ?", "(c.removed IS NULL OR c.removed > ?)"]
+            values = [at, at]
         if sources:
             globs = []
             for glob in sources:
@@ -666,13 +704,16 @@ class Catalog:
 
     def conversations(self, query: str = "") -> list[ConversationInfo]:
         """Kept conversations, latest first; with `query` those that hold it."""
-        like = f"%{query}%"
+        escaped = query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+        like = f"%{escaped}%"
         rows = self._rows(
             "SELECT c.id, c.title, c.created, c.updated, count(t.id) FROM conversations c"
             " LEFT JOIN turns t ON t.conversation = c.id WHERE c.deleted IS NULL AND (? = '' OR"
-            " c.title LIKE ? OR EXISTS (SELECT 1 FROM turns q WHERE q.conversation = c.id"
-            " AND (q.question LIKE ? OR q.answer LIKE ?)))"
-            " GROUP BY c.id ORDER BY c.updated DESC, c.id DESC",
+            " c.title LIKE ? ESCAPE '\\' OR EXISTS (SELECT 1 FROM turns q WHERE"
+            " q.conversation = c.id AND (q.question LIKE ? ESCAPE '\\' OR EXISTS (SELECT 1 FROM"
+            " json_each(q.answer, '$.sentences') s WHERE json_extract(s.value, '$.text')"
+            " LIKE ? ESCAPE '\\'))))"
+            " GROUP BY c.id ORDER BY c.updated DESC, max(t.id) DESC, c.id DESC",
             [query, like, like, like],
         )
         return [ConversationInfo(*row) for row in rows]
@@ -684,7 +725,10 @@ class Catalog:
         )
 
     def add_turn(self, conversation: int | None, title: str, question: str, answer: str) -> int:
-        """Keep a turn, in a new conversation where none is named; returns its id."""
+        """Keep a turn, in a new conversation where none is named; returns its id.
+
+        A deleted conversation that goes on is there again.
+        """
         now = _now()
         with self._lock, _mapped(self.path), self._db.atomic() as db:
             if conversation is None:
@@ -692,29 +736,48 @@ class Catalog:
                     "INSERT INTO conversations (title, created, updated) VALUES (?, ?, ?)",
                     [title, now, now],
                 ).lastrowid
+            if conversation is None:
+                raise CatalogError("the conversation was not kept", "run: notesqa doctor")
+            self._change_conversation(
+                "UPDATE conversations SET updated = ?, deleted = NULL WHERE id = ?",
+                now,
+                conversation,
+            )
             db.execute(
                 "INSERT INTO turns (conversation, asked_at, question, answer) VALUES (?, ?, ?, ?)",
                 [conversation, now, question, answer],
             )
-            db.execute("UPDATE conversations SET updated = ? WHERE id = ?", [now, conversation])
-        if conversation is None:
-            raise CatalogError("the conversation was not kept", "run: notesqa doctor")
         return conversation
+
+    def _change_conversation(self, sql: str, value: str | None, conversation: int) -> None:
+        if self._db.execute(sql, [value, conversation]).rowcount != 1:
+            raise CatalogError(
+                f"there is no conversation {conversation}", "it was kept in another index"
+            )
 
     def rename_conversation(self, conversation: int, title: str) -> None:
         """Give a conversation another title."""
-        with self._lock, _mapped(self.path), self._db.atomic() as db:
-            db.execute("UPDATE conversations SET title = ? WHERE id = ?", [title, conversation])
+        with self._lock, _mapped(self.path), self._db.atomic():
+            self._change_conversation(
+                "UPDATE conversations SET title = ? WHERE id = ?", title, conversation
+            )
 
     def mark_conversation(self, conversation: int, *, deleted: bool) -> None:
         """Delete a conversation so that it can be restored, or restore it."""
-        with self._lock, _mapped(self.path), self._db.atomic() as db:
-            db.execute(
+        with self._lock, _mapped(self.path), self._db.atomic():
+            self._change_conversation(
                 "UPDATE conversations SET deleted = ? WHERE id = ?",
-                [_now() if deleted else None, conversation],
+                _now() if deleted else None,
+                conversation,
             )
 
 
+# CROSS JOIN and the plus signs hold SQLite to walking the chunks by key: left to itself
+# it may begin at the other table, and then every page costs the whole catalog.
+_LIVE_AFTER = (
+    "WHERE c.pk > ? AND +c.added > ? AND +c.added <= ?"
+    " AND (c.removed IS NULL OR +c.removed > ?) ORDER BY c.pk LIMIT ?"
+)
 _CHUNK_ROW = (
     "SELECT c.pk, c.id, c.document, d.id, c.ordinal, c.start, c.stop, c.heading, c.text, d.title,"
     " d.sources, c.line, d.kind, d.date, d.tags FROM chunks c JOIN documents d ON d.pk = c.document"
@@ -737,6 +800,14 @@ def encode_sources(sources: Sequence[Source]) -> str:
 def decode_sources(raw: str) -> tuple[Source, ...]:
     """The inverse of `encode_sources`."""
     return tuple(Source(path, line) for path, line in json.loads(raw))
+
+
+def _place(path: Path) -> tuple[int, int] | None:
+    try:
+        stat = path.stat()
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
 
 
 def _parts(items: list[Any]) -> Iterator[list[Any]]:
