@@ -22,10 +22,16 @@ FEATURES = (
     "title_coverage",
     "latin_coverage",
     "gram_coverage",
+    "head_gram_coverage",
     "longest_common",
     "first_hit",
+    "opening",
     "proximity",
     "cue",
+    "cue_list",
+    "cue_what",
+    "cue_compare",
+    "cue_why",
     "numbers",
     "symbols",
     "length",
@@ -139,6 +145,7 @@ def features(query: Query, candidate: Candidate, idf: Mapping[str, float]) -> li
     content = squeeze(query.content)
     first = 1.0 - math.log1p(rarest_at) / _FIRST_HIT_SCALE if rarest_at >= 0 else 0.0
     cue = CUES.get(query.kind)
+    cued = 1.0 if cue and cue.search(text) else 0.0
     numbers = _NUMBER.findall(query.content)
     return [
         candidate.bm25_words / total,
@@ -149,10 +156,16 @@ def features(query: Query, candidate: Candidate, idf: Mapping[str, float]) -> li
         in_title / total,
         latin_in / latin_all if latin_all else 0.0,
         gram_hits / gram_total,
+        sum(g in squeezed[:HEAD_CHARACTERS] or g in squeezed_title for g in grams) / gram_total,
         longest_common(content, squeezed) / (len(content) or 1),
         first,
+        _opening(query, squeezed),
         _proximity(positions, len(query.concepts)),
-        1.0 if cue and cue.search(text) else 0.0,
+        cued if query.kind not in ("list", "what", "compare", "why") else 0.0,
+        cued if query.kind == "list" else 0.0,
+        cued if query.kind == "what" else 0.0,
+        cued if query.kind == "compare" else 0.0,
+        cued if query.kind == "why" else 0.0,
         sum(n in text for n in numbers) / len(numbers) if numbers else 0.0,
         sum(s in text for s in query.symbols) / len(query.symbols) if query.symbols else 0.0,
         math.log(len(text) + 1) / 6.0,
@@ -172,6 +185,20 @@ def longest_common(needle: str, text: str) -> int:
         while start + best < len(needle) and needle[start : start + best + 1] in text:
             best += 1
     return best
+
+
+def _opening(query: Query, squeezed: str) -> float:
+    """Whether the passage begins by saying what a thing asked about is."""
+    head = squeezed[:60]
+    for concept in query.concepts:
+        for form in concept.all_forms:
+            at = head.find(squeeze(form))
+            if 0 <= at <= 12 and _DEFINES.match(head, at + len(squeeze(form))):
+                return 1.0
+    return 0.0
+
+
+_DEFINES = re.compile(r"[（(「\"《*]|[*:：,，]?(?:是|指|即|又|也|就是|简称|全称|称|表示|:|：)")
 
 
 def _proximity(positions: list[int], concepts: int) -> float:
