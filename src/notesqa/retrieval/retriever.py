@@ -90,6 +90,8 @@ class Retriever:
         self._embedder = embedder
         self._weights = weights or load_weights()
         self._lock = threading.RLock()
+        # Apart from the other: an engine that catches up elsewhere needs the segmenter.
+        self._refresh_lock = threading.Lock()
         self._segmenter: Segmenter | None = None
         self._lexical: LexicalEngine | None = None
         self._vectors: VectorEngine | None = None
@@ -179,7 +181,7 @@ class Retriever:
         Raises:
             CatalogError: the notes are not indexed yet, or an engine cannot catch up.
         """
-        with self._lock:
+        with self._refresh_lock:
             head = self._catalog.head()
             if head == self._head:
                 return head
@@ -192,18 +194,27 @@ class Retriever:
                     f" the settings name {self.embedder.name}",
                     "bring it up to date: notesqa index",
                 )
+            current = True
             for follower in self.followers:
                 if not follower.is_current(self._catalog):
-                    follower.catch_up(self._catalog)
-            self._terms = None
-            self._normalized.clear()
-            self._head = head
+                    # Where a rebuild is at it, the former state serves until it is done.
+                    usable = follower.usable(self._catalog)
+                    current &= follower.catch_up(self._catalog, wait=not usable)
+            with self._lock:
+                self._terms = None
+            if current:
+                self._head = head
             return head
 
     # -- searching -----------------------------------------------------------------------
 
     def analyse(self, text: str) -> Query:
-        """The question as the search sees it."""
+        """The question as the search sees it, with the terms of the latest commit.
+
+        Raises:
+            CatalogError: as `refresh` does.
+        """
+        self.refresh()
         return analyse(text, self.segmenter, self.term_table)
 
     def search(
@@ -232,8 +243,8 @@ class Retriever:
         if k < 1:
             raise NotesqaError(f"k must be at least 1, not {k}", "ask for one passage or more")
         hits = self.hits(
-            self.analyse(query), limit=max(_CANDIDATES, 3 * k), sources=sources, tags=tags,
-            after=_iso(after, "after"), before=_iso(before, "before"),
+            self.analyse(query), limit=max(_CANDIDATES, 3 * k), sources=_several(sources),
+            tags=_several(tags), after=_iso(after, "after"), before=_iso(before, "before"),
         )  # fmt: skip
         return self.passages(hits, k)
 
@@ -262,11 +273,13 @@ class Retriever:
             used.update(row.pk for row in run)
             passage = _passage(hit, len(joined) + 1)
             if len(run) > 1:
-                text = self._catalog.document(hit.row.document_id).text
+                # The version that was found, which need not be the latest any more.
                 start, end = run[0].start, run[-1].end
-                passage = dataclasses.replace(
-                    passage, text=text[start:end], start=start, end=end, source=run[0].source
-                )
+                text = self._catalog.text(hit.row.document_pk)[start:end]
+                if text:
+                    passage = dataclasses.replace(
+                        passage, text=text, start=start, end=end, source=run[0].source
+                    )
             joined.append(passage)
         return joined
 
@@ -288,17 +301,19 @@ class Retriever:
         if not query.normalized.strip():
             return []
         self.refresh()
+        lexical, vectors = self.followers
+        # A commit that one engine has not reached yet does not show by halves.
+        at = min(lexical.commit, vectors.commit)
         allowed: list[int] | None = None
         if sources or tags or after or before:
             allowed = self._catalog.chunk_keys(
-                sources=sources, tags=tags, after=after, before=before
+                sources=sources, tags=tags, after=after, before=before, at=at
             )
             if not allowed:
                 return []
-        lexical, vectors = self.followers
         vector = self.embedder.embed_queries([query.expanded])[0]
         found = self._candidates(query, vector, lexical, vectors, limit, allowed)
-        rows = self._catalog.chunk_rows(found)
+        rows = self._catalog.chunk_rows(found, at=at)
         keys = [key for key in found if key in rows]
         words = lexical.scores("words", query.words, keys)
         grams = lexical.scores("grams", query.grams, keys)
@@ -328,7 +343,10 @@ class Retriever:
         by_words = dict(
             lexical.search(query.words, query.grams, max(_LEXICAL_CANDIDATES, limit), allowed)
         )
-        by_vector = dict(vectors.search(vector, max(_DENSE_CANDIDATES, limit // 2), allowed))
+        by_vector: dict[int, float] = {}
+        if vector.any():
+            # Nothing is near to a question that the embedder has no word of.
+            by_vector = dict(vectors.search(vector, max(_DENSE_CANDIDATES, limit // 2), allowed))
         cosines = dict(by_vector)
         cosines.update(vectors.scores(vector, [key for key in by_words if key not in cosines]))
         dense = self._weights.dense
@@ -362,9 +380,10 @@ class Retriever:
         kept = self._normalized.get(row.pk)
         if kept is None:
             kept = normalize(row.text), normalize(" ".join((row.title, *row.heading)))
-            self._normalized[row.pk] = kept
-            if len(self._normalized) > _NORMALIZED_KEPT:
-                self._normalized.popitem(last=False)
+            with self._lock:
+                self._normalized[row.pk] = kept
+                if len(self._normalized) > _NORMALIZED_KEPT:
+                    self._normalized.popitem(last=False)
         return kept
 
     def _diverse(self, hits: Sequence[Hit], k: int) -> list[Hit]:
@@ -406,10 +425,11 @@ class Retriever:
     def neighbours(self, passage: Passage, before: int = 1, after: int = 1) -> list[Passage]:
         """The passages around one in its document, in order, itself left out."""
         rows = self._catalog.chunks_of(passage.document_id)
-        at = next((n for n, row in enumerate(rows) if row.id == passage.chunk_id), None)
-        if at is None:
+        if not any(row.id == passage.chunk_id for row in rows):
             return []
-        around = [*rows[max(0, at - before) : at], *rows[at + 1 : at + 1 + after]]
+        above = [row for row in rows if row.end <= passage.start]
+        below = [row for row in rows if row.start >= passage.end]
+        around = [*above[max(0, len(above) - before) :], *below[:after]]
         return [_passage(Hit(row, 0.0, ()), n) for n, row in enumerate(around, 1)]
 
 
@@ -439,9 +459,17 @@ def _continues(run: Sequence[ChunkRow], row: ChunkRow) -> bool:
     )
 
 
+def _several(value: Sequence[str]) -> Sequence[str]:
+    """A lone string where a list of them belongs is taken as that one."""
+    return (value,) if isinstance(value, str) else value
+
+
 def _iso(value: str | date | None, name: str) -> str | None:
-    if value is None or isinstance(value, date):
-        return value.isoformat() if value else None
+    if value is None:
+        return None
+    if isinstance(value, date):
+        # A datetime is a date, too; only its day counts.
+        return date(value.year, value.month, value.day).isoformat()
     try:
         return date.fromisoformat(value).isoformat()
     except ValueError as error:
