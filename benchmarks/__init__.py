@@ -1,0 +1,1 @@
+"""Measurements and pictures of notesqa; none of it is needed to run it."""
