@@ -12,6 +12,7 @@ import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 
 from notesqa.records import Chunk, Document
 from notesqa.text.blocks import Block, blocks
@@ -211,10 +212,7 @@ def _passages(
     best = [math.inf] * (count + 1)
     best[0] = 0.0
     origin = [0] * (count + 1)
-    mixing = [0.0] + [
-        _mixing(sections, a.section, b.section, tokens)
-        for a, b in zip(atoms, atoms[1:], strict=False)
-    ]
+    mixing = [0.0] + [_mixing(sections, a.section, b.section, tokens) for a, b in pairwise(atoms)]
     for last in range(1, count + 1):
         size, mixed = 0, 0.0
         for first in range(last - 1, max(-1, last - 1 - _MOST_ATOMS), -1):
@@ -230,7 +228,7 @@ def _passages(
     while borders[-1] > 0:
         borders.append(origin[borders[-1]])
     borders.reverse()
-    yield from zip(borders, borders[1:], strict=False)
+    yield from pairwise(borders)
 
 
 def _mixing(sections: list[_Section], upper: int, lower: int, tokens: int) -> float:

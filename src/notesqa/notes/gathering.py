@@ -11,6 +11,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from notesqa.notes.apart import with_unique_titles
+from notesqa.notes.replacing import replaced_excerpts
 from notesqa.notes.transmission import excerpt_key
 from notesqa.records import Document, Source
 
@@ -34,7 +36,7 @@ class Gathered:
 
     Attributes:
         documents: ordered by their first source.
-        duplicates: how many copies of excerpts and files were found beyond the first.
+        duplicates: how many copies of excerpts and of whole files stand beside the first.
         replaced: `(excerpt id, article id)` of excerpts that a whole article replaced.
     """
 
@@ -50,9 +52,26 @@ def gather(files: Iterable[ReadFile]) -> Gathered:
     for file in sorted(files, key=lambda f: f.path):
         for document in file.documents:
             (excerpts if document.kind == "excerpt" else articles).append(document)
-    merged, copies = _merged_excerpts(excerpts)
-    documents = sorted([*articles, *merged], key=_place)
-    return Gathered(tuple(documents), copies, ())
+    excerpts, copies = _merged_excerpts(excerpts)
+    articles, same = _merged_articles(articles)
+    replaced = replaced_excerpts(excerpts, articles)
+    taken: dict[str, list[Document]] = defaultdict(list)
+    for excerpt in excerpts:
+        if excerpt.id in replaced:
+            taken[replaced[excerpt.id]].append(excerpt)
+    whole = [
+        dataclasses.replace(a, sources=(*a.sources, *_sources(taken[a.id]))) if a.id in taken else a
+        for a in articles
+    ]
+    left = [excerpt for excerpt in excerpts if excerpt.id not in replaced]
+    documents = with_unique_titles(sorted([*whole, *left], key=_place))
+    return Gathered(tuple(documents), copies + same, tuple(replaced.items()))
+
+
+# A shorter beginning may be that of several articles; one that does not say that it is
+# cut must be longer still to be taken for one.
+_SHORTEST_CUT = 30
+_SHORTEST_UNMARKED = 100
 
 
 def _place(document: Document) -> tuple[str, int, str]:
@@ -73,7 +92,7 @@ def _merged_excerpts(excerpts: list[Document]) -> tuple[list[Document], int]:
     groups: list[tuple[str, list[Document]]] = []
     # Sorted backwards, a shorter cut comes right after what it is the beginning of.
     for key in sorted(by_key, reverse=True):
-        cut = all(d.truncated for d in by_key[key])
+        cut = len(key) >= (_SHORTEST_CUT if by_key[key][0].truncated else _SHORTEST_UNMARKED)
         if groups and cut and groups[-1][0].startswith(key):
             groups[-1][1].extend(by_key[key])
         else:
@@ -84,3 +103,23 @@ def _merged_excerpts(excerpts: list[Document]) -> tuple[list[Document], int]:
         best = min(longest, key=lambda d: (d.truncated, _place(d)))
         merged.append(dataclasses.replace(best, sources=_sources(members)))
     return merged, len(excerpts) - len(merged)
+
+
+def _merged_articles(articles: list[Document]) -> tuple[list[Document], int]:
+    """One document for files of the same text, named after the first path."""
+    by_text: dict[str, list[Document]] = defaultdict(list)
+    for document in articles:
+        by_text[excerpt_key(document.text)].append(document)
+    merged = []
+    for members in by_text.values():
+        members.sort(key=_place)
+        first, sources = members[0], _sources(members)
+        merged.append(
+            dataclasses.replace(
+                first,
+                sources=sources,
+                date=next((d.date for d in members if d.date), None),
+                tags=tuple(dict.fromkeys(tag for d in members for tag in d.tags)),
+            )
+        )
+    return merged, len(articles) - len(merged)

@@ -63,7 +63,8 @@ def protected_spans(text: str) -> list[tuple[int, int]]:
 def _scan(text: str) -> Iterator[tuple[str, Formula]]:
     """Formulas, and code as if it were one, from left to right in linear time."""
     position = 0
-    absent: dict[str, int] = {}
+    # Up to where each closing delimiter was looked for in vain: looked through but once.
+    clear: dict[str, int] = {}
     while match := _OPENER.search(text, position):
         kind = match.lastgroup
         if kind == "name":
@@ -75,12 +76,12 @@ def _scan(text: str) -> Iterator[tuple[str, Formula]]:
             yield "code", Formula(start, end, "", True)
             position = end
         elif kind == "code":
-            closing = _code_end(text, match, absent)
+            closing = _code_end(text, match, clear)
             if closing is not None:
                 yield "code", Formula(start, closing, "", False)
                 position = closing
         elif kind != "escape":
-            formula = _formula(text, match, str(kind), absent)
+            formula = _formula(text, match, str(kind), clear)
             if formula is not None:
                 yield "formula", formula
                 position = formula.end
@@ -97,43 +98,37 @@ def _fence_end(text: str, match: re.Match[str]) -> int:
     return closing.end() if closing else len(text)
 
 
-def _code_end(text: str, match: re.Match[str], absent: dict[str, int]) -> int | None:
+def _code_end(text: str, match: re.Match[str], clear: dict[str, int]) -> int | None:
     mark = match[0]
     reach = min(len(text), match.end() + _INLINE_REACH)
-    if absent.get(mark, len(text) + 1) <= match.end():
-        return None
-    position = match.end()
+    position = max(match.end(), clear.get(mark, 0))
     while True:
         found = text.find(mark, position, reach)
         if found < 0:
-            if reach == len(text):
-                absent[mark] = match.end()
+            clear[mark] = max(clear.get(mark, 0), reach - len(mark) + 1)
             return None
         run_end = found + len(mark)
-        if text[run_end : run_end + 1] != "`":
+        if text[run_end : run_end + 1] != "`" and text[found - 1] != "`":
             blank = _BLANK_LINE.search(text, match.end(), found)
             return None if blank else run_end
-        while run_end < reach and text[run_end] == "`":
+        while run_end < len(text) and text[run_end] == "`":
             run_end += 1
         position = run_end
 
 
-def _formula(text: str, match: re.Match[str], kind: str, absent: dict[str, int]) -> Formula | None:
+def _formula(text: str, match: re.Match[str], kind: str, clear: dict[str, int]) -> Formula | None:
     if kind == "dollar":
         return _dollar(text, match.start())
     closers = {"dollars": "$$", "paren": r"\)", "bracket": r"\]"}
     closer = closers.get(kind) or rf"\end{{{match['name']}}}"
-    if absent.get(closer, len(text) + 1) <= match.end():
-        return None
     display = kind != "paren"
     reach = min(len(text), match.end() + (_DISPLAY_REACH if display else _INLINE_REACH))
-    found = text.find(closer, match.end(), reach)
+    found = text.find(closer, max(match.end(), clear.get(closer, 0)), reach)
     # `\\]` in a formula is a line break and a bracket.
     while found > 0 and closer[0] == "\\" and _escaped(text, found):
         found = text.find(closer, found + 1, reach)
     if found < 0:
-        if reach == len(text):
-            absent[closer] = match.end()
+        clear[closer] = max(clear.get(closer, 0), reach - len(closer) + 1)
         return None
     body = text[match.end() : found]
     if not body.strip() or _BLANK_LINE.search(body):
@@ -176,15 +171,18 @@ def _dollar(text: str, start: int) -> Formula | None:
 
 # -- tokens of a formula -----------------------------------------------------------------
 
+GREEK = dict(
+    zip(
+        "αβγδεζηθικλμνξοπρςστυφχψω",
+        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi "
+        "rho sigma sigma tau upsilon phi chi psi omega".split(),
+        strict=True,
+    )
+)
+"""Small Greek letters and the names that LaTeX has for them."""
+
 _NAMES = {
-    **dict(
-        zip(
-            "αβγδεζηθικλμνξοπρςστυφχψω",
-            "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi "
-            "rho sigma sigma tau upsilon phi chi psi omega".split(),
-            strict=True,
-        )
-    ),
+    **GREEK,
     **dict(
         zip("ΓΔΘΛΞΠΣΥΦΨΩ", "Gamma Delta Theta Lambda Xi Pi Sigma Upsilon Phi Psi Omega".split(),
             strict=True)
@@ -299,9 +297,9 @@ def _argument(text: str, position: int) -> tuple[str, int]:
 def _joined_norms(tokens: list[str]) -> list[str]:
     """`||w||` as `\\|w\\|`."""
     result: list[str] = []
-    for token in tokens:
-        if token == "|" and result and result[-1] == "|":
+    for symbol in tokens:
+        if symbol == "|" and result and result[-1] == "|":
             result[-1] = "norm"
         else:
-            result.append(token)
+            result.append(symbol)
     return result

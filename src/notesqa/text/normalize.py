@@ -173,14 +173,24 @@ def _simplified() -> dict[str, str]:
 
 # Characters that simplified text has too, and that become another one only in company.
 _AMBIGUOUS = re.compile("[瞭藉覆沈衹牴]")
-_IN_COMPANY = re.compile(
-    "(?P<了>瞭(?!望))|(?P<借>(?<![狼慰蕴枕])藉)|(?P<复>(?<=[回答反申函批])覆)"
-    "|(?P<沉>沈(?=[默没船重淀浸思迷降积]))|(?P<只>衹)|(?P<抵>牴(?=触))"
-)
 
 
 def _phrases(text: str) -> str:
     """Convert what `_plain` could not, since it sees one character at a time."""
-    if not _AMBIGUOUS.search(text):
-        return text
-    return _IN_COMPANY.sub(lambda match: str(match.lastgroup), text)
+    return _AMBIGUOUS.sub(_in_company, text)
+
+
+def _in_company(match: re.Match[str]) -> str:
+    char, text = match[0], match.string
+    before, after = text[match.start() - 1 : match.start()], text[match.end() : match.end() + 1]
+    if char == "瞭":
+        return char if after == "望" else "了"
+    if char == "藉":
+        return char if before and before in "狼慰蕴枕" else "借"
+    if char == "覆":
+        return "复" if before and before in "回答反申函批" else char
+    if char == "沈":
+        return "沉" if after and after in "默没船重淀浸思迷降积" else char
+    if char == "衹":
+        return "只"
+    return "抵" if after == "触" else char

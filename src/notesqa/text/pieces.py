@@ -148,11 +148,9 @@ def _good_place(text: str, start: int, stop: int, end: int, kept: list[tuple[int
         if a < stop < b and a > start:
             return a
     for pattern in (_FORMULA_BREAK, _SPACE):
-        found = None
-        for found in pattern.finditer(text, max(start + 1, stop - (stop - start) // 2), stop):
-            pass
-        if found:
-            return found.end()
+        places = list(pattern.finditer(text, max(start + 1, stop - (stop - start) // 2), stop))
+        if places:
+            return places[-1].end()
     while stop > start + 1 and stop < end and _inside_grapheme(text, stop):
         stop -= 1
     return stop

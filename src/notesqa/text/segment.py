@@ -13,10 +13,12 @@ import re
 import threading
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notesqa.errors import CorpusError
+from notesqa.text.latex import GREEK
 from notesqa.text.normalize import VERSION as NORMALIZE_VERSION
 from notesqa.text.normalize import normalize
 
@@ -47,14 +49,6 @@ _NUMBER = re.compile(r"\d+(?:\.\d+)*")
 _VERSIONED = re.compile(r"([a-z]{2,}?)((?:(?<=[a-z]{4})(?<!con)v)?\d+(?:\.\d+)*[a-z]?)")
 _ADJACENT = re.compile(r"[ \-/]?")
 
-_GREEK_NAMES = dict(
-    zip(
-        "αβγδεζηθικλμνξοπρςστυφχψωϵϑϕϖϱ",
-        "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi omicron pi rho "
-        "sigma sigma tau upsilon phi chi psi omega epsilon theta phi pi rho".split(),
-        strict=True,
-    )
-)
 _VARIANTS = {"var" + name: name for name in "epsilon theta phi pi rho sigma kappa".split()}
 # LaTeX commands that say how a formula is set, not what it says.
 _LAYOUT = frozenset(
@@ -124,7 +118,7 @@ class Segmenter:
             elif kind == "latin":
                 found.extend(latin_words(match[0]))
             elif kind == "greek":
-                found.append(_GREEK_NAMES.get(match[0], match[0]))
+                found.append(GREEK.get(match[0], match[0]))
             elif kind != "placeholder":
                 found.append(_plain_token(kind, match[0]))
         if runs:
@@ -165,10 +159,10 @@ class Segmenter:
                 if len(token) == 1:
                     result.append(token)
                 else:
-                    result.extend(map("".join, zip(token, token[1:], strict=False)))
+                    result.extend(map("".join, pairwise(token)))
             elif kind == "latin" and token[0] != "\\":
                 parts = [part for part in _SEPARATORS.split(token) if part]
-                near = end >= 0 and _ADJACENT.fullmatch(text, end, match.start())
+                near = end >= 0 and bool(_ADJACENT.fullmatch(text, end, match.start()))
                 for part in parts:
                     if previous and near:
                         result.append(previous + part)
@@ -179,32 +173,34 @@ class Segmenter:
                     result.append("".join(parts))
                 end = match.end()
             elif kind == "other" and len(token) > 1:
-                result.extend(map("".join, zip(token, token[1:], strict=False)))
+                result.extend(map("".join, pairwise(token)))
             elif kind == "size":
                 result.append(_plain_token(kind, token))
         return result
 
     def _engine(self) -> Jieba:
         if self._jieba is None:
-            with _load_lock:
-                if self._jieba is None:
-                    self._jieba = _load(self._userwords)
+            self._jieba = engine(self._userwords)
         return self._jieba
 
 
 _UserWord = tuple[str, int | None, str | None]
+_engines: dict[tuple[_UserWord, ...], Jieba] = {}
 
 
-def _load(userwords: tuple[_UserWord, ...]) -> Jieba:
-    import rjieba
+def engine(userwords: tuple[_UserWord, ...] = ()) -> Jieba:
+    """The shared cutter with these words beside its own; made once for each set of words."""
+    with _load_lock:
+        if userwords not in _engines:
+            import rjieba
 
-    if not userwords:
-        default: Jieba = rjieba._DEFAULT_JIEBA
-        return default
-    engine = rjieba.Jieba()
-    for word, frequency, tag in userwords:
-        engine.add_word(word, frequency, tag)
-    return engine
+            # The package makes one cutter when it is imported, which takes 0.1 s: the first
+            # that asks takes it over, and only one with another dictionary makes its own.
+            ready = rjieba.Jieba() if _engines else rjieba._DEFAULT_JIEBA
+            for word, frequency, tag in userwords:
+                ready.add_word(word, frequency, tag)
+            _engines[userwords] = ready
+        return _engines[userwords]
 
 
 def _read_userdict(path: Path) -> tuple[_UserWord, ...]:
@@ -286,6 +282,20 @@ def latin_words(token: str) -> tuple[str, ...]:
                 for word in _forms(part):
                     words[word] = None
     return tuple(words)
+
+
+def latin_tokens(normalized: str) -> Iterator[tuple[int, int, tuple[str, ...], str]]:
+    """Everything in a normalised text that is not Han: start, end, words, letters alone."""
+    for match in _TOKEN.finditer(normalized):
+        kind, token = match.lastgroup, match[0]
+        if kind == "latin":
+            yield match.start(), match.end(), latin_words(token), _SEPARATORS.sub("", token)
+        elif kind == "greek":
+            name = GREEK.get(token, token)
+            yield match.start(), match.end(), (name,), name
+        elif kind in ("size", "thousands", "other"):
+            plain = _plain_token(kind, token)
+            yield match.start(), match.end(), (plain,), plain
 
 
 def _joined(token: str) -> str:

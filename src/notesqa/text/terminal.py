@@ -95,15 +95,17 @@ def clip(text: str, cells: int) -> str:
         return ""
     if width(text) <= cells:
         return text
-    kept = 0
+    kept: list[str] = []
     columns = 0
     for cluster in _clusters(text):
-        size = width(cluster)
-        if columns + size > cells - 1:
+        columns += width(cluster)
+        if columns > cells - 1:
             break
-        columns += size
-        kept += len(cluster)
-    return text[:kept] + ELLIPSIS
+        kept.append(cluster)
+    # Signs that join what stands before them may take more room than they do alone.
+    while kept and width("".join(kept) + ELLIPSIS) > cells:
+        kept.pop()
+    return "".join(kept) + ELLIPSIS
 
 
 def pad(text: str, cells: int) -> str:
