@@ -154,21 +154,25 @@ def _add_alternative(
     form: str, segmenter: Segmenter, words: dict[str, float], grams: dict[str, float]
 ) -> None:
     parts = [w for w in segmenter.words(form) if w not in _FUNCTION_WORDS]
-    for word in parts:
-        words.setdefault(word, ALTERNATIVE_WEIGHT / max(1, len(parts)) ** 0.5)
+    if len(parts) == 1:
+        words.setdefault(parts[0], ALTERNATIVE_WEIGHT)
+    # The words of a longer name stand in many notes, and each alone means something
+    # else ("learning", "rate"); together they are found by their grams.
     for gram in segmenter.grams(form):
         grams.setdefault(gram, GRAM_WEIGHT * ALTERNATIVE_WEIGHT)
 
 
 def _concepts(own: Sequence[str], found: Sequence[Concept]) -> tuple[Concept, ...]:
-    """Words of the question, those that make up a known term joined to one concept."""
-    covered: set[str] = set()
-    concepts = list(found)
-    for term in found:
-        surface = term.surface
-        covered.update(w for w in own if w in surface)
-    concepts.extend(Concept(w) for w in own if w not in covered)
-    return tuple(concepts)
+    """The question's words; each may also be met by another name of a term it belongs to."""
+    return tuple(
+        Concept(
+            word,
+            tuple(
+                dict.fromkeys(form for term in found if word in term.surface for form in term.forms)
+            ),
+        )
+        for word in own
+    )
 
 
 def _expanded(text: str, found: Sequence[Concept]) -> str:
