@@ -15,11 +15,10 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from notesqa.config import Home, Settings
-from notesqa.errors import CatalogError
 from notesqa.records import Answer, Citation, Document, Passage, Sentence, Turn
 
 if TYPE_CHECKING:
-    from notesqa.answering import AnswerEvent, Answerer
+    from notesqa.answering import Answerer, AnswerEvent
     from notesqa.answering.prompting import Prompts
     from notesqa.catalog import Catalog, ConversationInfo, DocumentInfo
     from notesqa.indexing import IndexEvent, IndexReport, Pending
@@ -107,25 +106,26 @@ class Notes:
         with self._model_lock:
             if self._model is not None:
                 self._model.close()
-                self._model = None
+            self._model, self._model_loaded = None, False
         with self._lock:
-            if self._catalog is not None:
-                self._catalog.close()
-                self._catalog = None
-            self._retriever = None
-            self._answerer = None
+            self._forget_index()
+
+    def _forget_index(self) -> None:
+        if self._catalog is not None:
+            self._catalog.close()
+        self._catalog = self._retriever = self._answerer = None
 
     # -- parts --------------------------------------------------------------------
 
     def _open_catalog(self, *, write: bool = False) -> Catalog:
         with self._lock:
-            if self._catalog is None or write:
+            if self._catalog is not None and self._catalog.is_gone:
+                # The index may be deleted at any time, also under an open program.
+                self._forget_index()
+            if self._catalog is None:
                 from notesqa.catalog import Catalog
 
-                if write and self._catalog is None:
-                    self._catalog = Catalog(self.home.index, write=True)
-                elif self._catalog is None:
-                    self._catalog = Catalog(self.home.index)
+                self._catalog = Catalog(self.home.index, write=write)
             return self._catalog
 
     @property
@@ -136,19 +136,21 @@ class Notes:
             CatalogError: there is no index yet.
         """
         with self._lock:
+            catalog = self._open_catalog()
             if self._retriever is None:
                 from notesqa.retrieval import Retriever
 
-                self._retriever = Retriever(self.home, self.settings, self._open_catalog())
+                self._retriever = Retriever(self.home, self.settings, catalog)
             return self._retriever
 
     def _open_answerer(self) -> Answerer:
         with self._lock:
+            retriever = self.retriever
             if self._answerer is None:
                 from notesqa.answering import Answerer
 
                 self._answerer = Answerer(
-                    self.retriever, self.settings.llm, self.chat_model, self._open_prompts
+                    retriever, self.settings.llm, self.chat_model, self._open_prompts
                 )
             return self._answerer
 
@@ -217,7 +219,8 @@ class Notes:
         with rebuild_lock(self.home.index):
             copied, failed = add_paths(self.home, paths)
             catalog = self._open_catalog(write=True)
-            report = rebuild(
+            self.retriever.reload_dictionary()
+            return rebuild(
                 self.home,
                 self.settings,
                 catalog,
@@ -229,7 +232,6 @@ class Notes:
                 on_event=on_event,
                 cancel=cancel,
             )
-        return report
 
     def status(self) -> Status:
         """What the index holds, and what a rebuild would change."""
@@ -331,21 +333,18 @@ class Notes:
     def conversation(self, conversation_id: int) -> list[SavedTurn]:
         """The turns of a conversation as they were, and what has changed since."""
         catalog = self._open_catalog()
+        live = catalog.live_documents()
         turns = []
         for asked_at, raw in catalog.turns(conversation_id):
             answer = answer_from_json(raw)
-            changed = tuple(c.n for c in answer.citations if not self._still_there(catalog, c))
+            changed = tuple(
+                c.n
+                for c in answer.citations
+                if c.document_id not in live
+                or catalog.text(live[c.document_id].pk)[c.start : c.end] != c.quote
+            )
             turns.append(SavedTurn(asked_at, answer, changed))
         return turns
-
-    def _still_there(self, catalog: Catalog, citation: Citation) -> bool:
-        if citation.document_id not in catalog.live_documents():
-            return False
-        try:
-            document = catalog.document(citation.document_id)
-        except CatalogError:
-            return False
-        return document.text[citation.start : citation.end] == citation.quote
 
     def save_turn(self, conversation_id: int | None, answer: Answer) -> int:
         """Keep a turn; None begins a conversation. Returns the conversation's id."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import math
 import os
 import tomllib
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from notesqa.errors import ConfigError
 
 SETTINGS_FILE = "notesqa.toml"
 _MAX_SETTINGS_BYTES = 1 << 20
+_LEAST = {"chunking.tokens": 32, "retrieval.k": 1, "llm.max_answer_tokens": 1, "llm.gpu_layers": -1}
+"""The smallest value of each number that is not 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,19 +68,11 @@ class Home:
             ConfigError: a home was named and is missing or is no folder.
         """
         environ = os.environ if environ is None else environ
-        named, origin = (home, "--home") if home else (environ.get("NOTESQA_HOME"), "NOTESQA_HOME")
-        if named:
-            path = Path(named).expanduser()
-            if not path.exists():
-                raise ConfigError(
-                    f"the home {path} does not exist",
-                    f"make it first (mkdir -p {path}) or correct {origin}",
-                )
-            if not path.is_dir():
-                raise ConfigError(f"the home {path} is not a folder", f"correct {origin}")
-            return cls(path.resolve())
-        start = (cwd or Path.cwd()).resolve()
-        for folder in (start, *start.parents):
+        if home is not None:
+            return cls._named(os.fspath(home), "--home")
+        if named := environ.get("NOTESQA_HOME"):
+            return cls._named(named, "NOTESQA_HOME")
+        for folder in _upwards(cwd):
             if (folder / "corpus").is_dir():
                 return cls(folder)
         path = data_folder() / "home"
@@ -88,6 +83,35 @@ class Home:
                 f"cannot make the home {path}: {error.strerror}", "name another with --home"
             ) from error
         return cls(path)
+
+    @classmethod
+    def _named(cls, named: str, origin: str) -> Home:
+        if not named:
+            raise ConfigError("the home is named by nothing", f"correct {origin}")
+        try:
+            path = Path(named).expanduser()
+            if path.is_dir():
+                return cls(path.resolve())
+            there = path.exists()
+        except (OSError, RuntimeError, ValueError) as error:
+            # RuntimeError: `~somebody` who is not known here.
+            reason = getattr(error, "strerror", None) or error
+            raise ConfigError(f"the home {named}: {reason}", f"correct {origin}") from error
+        if there:
+            raise ConfigError(f"the home {path} is not a folder", f"correct {origin}")
+        raise ConfigError(
+            f"the home {path} does not exist",
+            f"make it first (mkdir -p {path}) or correct {origin}",
+        )
+
+
+def _upwards(cwd: Path | None) -> tuple[Path, ...]:
+    """The working folder and those above it; none when it has been deleted."""
+    try:
+        start = (cwd or Path.cwd()).resolve()
+    except OSError:
+        return ()
+    return (start, *start.parents)
 
 
 def data_folder() -> Path:
@@ -182,7 +206,7 @@ class Settings:
             ) from error
         except UnicodeDecodeError as error:
             raise ConfigError(f"{path} is not UTF-8", "save it as UTF-8") from error
-        except tomllib.TOMLDecodeError as error:
+        except (tomllib.TOMLDecodeError, RecursionError) as error:
             raise ConfigError(f"{path} is not valid TOML: {error}", "correct that line") from error
         settings: Settings = _build(cls, raw, "", path)
         return settings
@@ -218,10 +242,12 @@ def _checked(default: Any, value: Any, name: str, path: Path) -> Any:
             return dict(value)
         raise ConfigError(f"{path}: {name} must map names to strings", 'write e.g. ask = "ctrl+g"')
     if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        value = float(value)
     if type(value) is not type(default):
         kind = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
         raise ConfigError(f"{path}: {name} must be {kind[type(default)]}", f"it is {value!r}")
-    if isinstance(value, int) and not isinstance(value, bool) and value < -1:
-        raise ConfigError(f"{path}: {name} cannot be negative", f"it is {value!r}")
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        least = _LEAST.get(name, 0)
+        if not least <= value < math.inf:
+            raise ConfigError(f"{path}: {name} must be at least {least}", f"it is {value!r}")
     return value

@@ -14,13 +14,15 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 import numpy as np
 
@@ -130,23 +132,35 @@ def corpus_files(corpus: Path) -> Iterator[Path]:
     """Every file below `corpus` that is a note by its suffix, in order of path.
 
     Hidden files and folders are left out; a folder reached twice through links is
-    visited once.
+    visited once. A folder that cannot be listed is yielded itself, so that it is told.
+
+    Raises:
+        CorpusError: `corpus` is there and cannot be listed.
     """
     seen: set[tuple[int, int]] = set()
 
     def walk(folder: Path) -> Iterator[Path]:
         try:
-            stat = folder.stat()
+            found = folder.stat()
             entries = sorted(folder.iterdir(), key=lambda p: p.name)
-        except OSError:
+        except FileNotFoundError:
             return
-        if (stat.st_dev, stat.st_ino) in seen:
+        except OSError as error:
+            if folder == corpus:
+                # Else every note would seem to be gone.
+                raise CorpusError(
+                    f"cannot read the notes in {corpus}: {error.strerror}",
+                    "check that folder and its rights",
+                ) from error
+            yield folder
             return
-        seen.add((stat.st_dev, stat.st_ino))
+        if (found.st_dev, found.st_ino) in seen:
+            return
+        seen.add((found.st_dev, found.st_ino))
         for entry in entries:
             if entry.name.startswith(".") or (folder == corpus and entry.name == USERDICT):
                 continue
-            if entry.is_dir():
+            if _is_folder(entry):
                 yield from walk(entry)
                 if supported(entry):
                     # A folder named like a note: say so rather than pass it over.
@@ -155,6 +169,13 @@ def corpus_files(corpus: Path) -> Iterator[Path]:
                 yield entry
 
     yield from walk(corpus)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def pending(home: Home, catalog: Catalog | None) -> Pending:
@@ -168,16 +189,17 @@ def pending(home: Home, catalog: Catalog | None) -> Pending:
             added.append(relative)
             continue
         try:
-            stat = path.stat()
+            found = path.stat()
         except OSError:
             continue
-        if (stat.st_size, stat.st_mtime_ns) != known[relative][:2]:
+        if (found.st_size, found.st_mtime_ns) != known[relative][:2]:
             changed.append(relative)
     return Pending(tuple(added), tuple(changed), tuple(p for p in known if p not in seen))
 
 
 def _relative(path: Path, home: Home) -> str:
-    return path.relative_to(home.path).as_posix()
+    """The path in the home; bytes that are no UTF-8 are written as `\\xff`."""
+    return os.fsencode(path.relative_to(home.path).as_posix()).decode("utf-8", "backslashreplace")
 
 
 # -- adding files to the corpus ------------------------------------------------------
@@ -197,32 +219,62 @@ def add_paths(
     """
     copied: list[str] = []
     failed: list[tuple[str, str]] = []
+    placed: set[Path] = set()
     for named in paths:
-        path = Path(named).expanduser()
         try:
-            resolved = path.resolve()
-            if not resolved.exists():
-                failed.append((str(named), "no such file"))
-                continue
-            inside = resolved.is_relative_to(home.corpus.resolve())
-            if inside:
-                continue
-            if resolved.is_dir():
-                found = [(file, Path(resolved.name) / file.relative_to(resolved))
-                         for file in corpus_files(resolved) if file.is_file()]  # fmt: skip
-                if not found:
-                    failed.append((str(named), "holds no notes (.md, .txt)"))
-            elif supported(resolved):
-                found = [(resolved, Path(resolved.name))]
-            else:
-                failed.append((str(named), f"{resolved.suffix or 'no suffix'}: no format of notes"))
-                continue
-            for file, place in found:
-                if _copy(file, home.corpus / place, home.corpus):
-                    copied.append((home.corpus / place).relative_to(home.path).as_posix())
-        except OSError as error:
-            failed.append((str(named), error.strerror or str(error)))
+            found = _named(home, named)
+        except CorpusError as error:
+            failed.append((str(named), error.message))
+            continue
+        except (OSError, RuntimeError) as error:
+            # RuntimeError: `~somebody` who is not known here.
+            failed.append((str(named), getattr(error, "strerror", None) or str(error)))
+            continue
+        for file, place in found:
+            target = home.corpus / place
+            try:
+                if target in placed and _hash_file(target) != _hash_file(file):
+                    failed.append((str(file), "another file of this name was just added"))
+                    continue
+                placed.add(target)
+                if _copy(file, target, home.corpus):
+                    copied.append(_relative(target, home))
+            except OSError as error:
+                failed.append((str(file), error.strerror or str(error)))
     return copied, failed
+
+
+def _named(home: Home, named: str | os.PathLike[str]) -> list[tuple[Path, Path]]:
+    """The files that a path names, with their places in the corpus.
+
+    Raises:
+        CorpusError: it names no notes.
+        OSError, RuntimeError: it cannot be looked at.
+    """
+    if not os.fspath(named):
+        raise CorpusError("no such file")
+    path = Path(named).expanduser().resolve()
+    corpus = home.corpus.resolve()
+    if not path.exists():
+        raise CorpusError("no such file")
+    if path.is_relative_to(corpus):
+        return []
+    if path.is_dir():
+        if corpus.is_relative_to(path):
+            raise CorpusError("it holds the corpus itself: name the notes in it")
+        found = [
+            (file, Path(path.name) / file.relative_to(path))
+            for file in corpus_files(path)
+            if file.is_file()
+        ]
+        if not found:
+            raise CorpusError("holds no notes (.md, .txt)")
+        return found
+    if not supported(path):
+        raise CorpusError(f"{path.suffix or 'no suffix'}: no format of notes")
+    if not path.is_file():
+        raise CorpusError("not a regular file")
+    return [(path, Path(path.name))]
 
 
 def _copy(file: Path, target: Path, corpus: Path) -> bool:
@@ -231,11 +283,11 @@ def _copy(file: Path, target: Path, corpus: Path) -> bool:
         if target.is_file() and _hash_file(target) == _hash_file(file):
             return False
         kept = corpus / REPLACED_FOLDER / target.relative_to(corpus)
-        kept = kept.with_name(f"{time.strftime('%Y%m%d-%H%M%S')}-{kept.name}")
+        kept = kept.with_name(f"{datetime.now():%Y%m%d-%H%M%S-%f}-{kept.name}")
         kept.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(target, kept)
     # A copy that is cut short must never stand as a note.
-    temporary = target.with_name(f".{target.name}.{os.getpid()}")
+    temporary = target.with_name(f".copying-{os.getpid()}")
     try:
         shutil.copyfile(file, temporary)
         temporary.replace(target)
@@ -425,7 +477,8 @@ def rebuild(
         catalog.prune_vectors(embedder.name)
     tell("commit", 1, 1)
     _follow(catalog, followers, tell)
-    titles = {d.id: d.title for d in gathered.documents}
+    titles = {d.id: d.title for r in readings for d in r.documents}
+    titles.update({d.id: d.title for d in gathered.documents})
     new_documents = [d for d in changed if d.id not in live]
     really_updated = [d for d in changed if d.id in live and live[d.id].hash != hashes[d.id]]
     fresh_replacements = [
@@ -441,7 +494,9 @@ def rebuild(
         added=len(new_documents),
         removed=len(removed),
         updated=len(really_updated),
-        replaced=tuple((old, titles.get(new_id, new_id)) for old, new_id in fresh_replacements),
+        replaced=tuple(
+            (titles.get(old, old), titles.get(new_id, new_id)) for old, new_id in fresh_replacements
+        ),
         new_titles=tuple(d.title for d in new_documents),
         copied=tuple(copied),
         unread=_unread(catalog),
@@ -474,31 +529,55 @@ def _read(
         seen.add(relative)
         tell("scan", done, len(paths), relative)
         row = usable.get(relative)
+        size, mtime_ns, digest = 0, 0, ""
         try:
-            stat = path.stat()
-            digest = "" if path.is_dir() else _hash_file(path)
+            found = path.stat()
+            size, mtime_ns = found.st_size, found.st_mtime_ns
+            digest = _readable(path, found)
             if row and row.hash == digest and row.reason is None and row.reading is not None:
                 readings.append(_unpack(relative, row.reading))
-                if (row.size, row.mtime_ns) != (stat.st_size, stat.st_mtime_ns):
-                    touched.append(
-                        dataclasses.replace(row, size=stat.st_size, mtime_ns=stat.st_mtime_ns)
-                    )
+                if (row.size, row.mtime_ns) != (size, mtime_ns):
+                    touched.append(dataclasses.replace(row, size=size, mtime_ns=mtime_ns))
                 continue
             read = read_file(path, relative)
             readings.append(read)
-            fresh.append(
-                FileRow(relative, stat.st_size, stat.st_mtime_ns, digest, None, _pack(read))
-            )
+            fresh.append(FileRow(relative, size, mtime_ns, digest, None, _pack(read)))
+            continue
         except CorpusError as error:
-            if row is None or row.reason != error.message or row.hash != digest:
-                fresh.append(
-                    FileRow(relative, stat.st_size, stat.st_mtime_ns, digest, error.message, None)
-                )
+            reason = error.message
         except OSError as error:
             reason = error.strerror or str(error)
-            if row is None or row.reason != reason:
-                fresh.append(FileRow(relative, 0, 0, "", reason, None))
+        unread = FileRow(relative, size, mtime_ns, digest, reason, None)
+        if row is None or (row.reason, row.hash) != (reason, digest):
+            fresh.append(unread)
+        elif (row.size, row.mtime_ns) != (size, mtime_ns):
+            touched.append(unread)
     return fresh, touched, [p for p in known if p not in seen], readings
+
+
+def _readable(path: Path, found: os.stat_result) -> str:
+    """The digest of a file that can be read without harm.
+
+    Raises:
+        CorpusError: it is a folder, a pipe or a device, or has a name that cannot be kept.
+    """
+    if stat.S_ISDIR(found.st_mode):
+        if supported(path):
+            raise CorpusError("a folder, not a file")
+        raise CorpusError("this folder cannot be listed")
+    if not stat.S_ISREG(found.st_mode):
+        raise CorpusError("not a regular file")
+    if not _is_utf8(path.name):
+        raise CorpusError("its name is not UTF-8: rename it")
+    return _hash_file(path)
+
+
+def _is_utf8(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _new_document(

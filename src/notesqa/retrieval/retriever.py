@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notesqa.catalog import Catalog, ChunkRow
@@ -93,6 +94,7 @@ class Retriever:
         # Apart from the other: an engine that catches up elsewhere needs the segmenter.
         self._refresh_lock = threading.Lock()
         self._segmenter: Segmenter | None = None
+        self._dictionary: tuple[int, int] | None = None
         self._lexical: LexicalEngine | None = None
         self._vectors: VectorEngine | None = None
         self._reranker: CrossEncoderReranker | None = None
@@ -142,8 +144,17 @@ class Retriever:
         with self._lock:
             if self._segmenter is None:
                 path = self._home.corpus / USERDICT
+                self._dictionary = _version(path)
                 self._segmenter = Segmenter(path if path.is_file() else None)
             return self._segmenter
+
+    def reload_dictionary(self) -> None:
+        """Take the home's dictionary anew where it has changed; the word index follows it."""
+        with self._lock:
+            path = self._home.corpus / USERDICT
+            if self._segmenter is not None and _version(path) != self._dictionary:
+                self._segmenter = self._lexical = None
+                self._head = -1
 
     @property
     def followers(self) -> tuple[LexicalEngine, VectorEngine]:
@@ -194,6 +205,7 @@ class Retriever:
                     f" the settings name {self.embedder.name}",
                     "bring it up to date: notesqa index",
                 )
+            self.reload_dictionary()
             current = True
             for follower in self.followers:
                 if not follower.is_current(self._catalog):
@@ -457,6 +469,14 @@ def _continues(run: Sequence[ChunkRow], row: ChunkRow) -> bool:
         and row.ordinal == last.ordinal + 1
         and row.heading == last.heading
     )
+
+
+def _version(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def _several(value: Sequence[str]) -> Sequence[str]:
