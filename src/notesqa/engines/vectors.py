@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BATCH = 8192
+_VECTORS_A_THREAD = 50_000
+_CORES = os.cpu_count() or 1
 
 
 def _parameters(selector: Any) -> Any:
@@ -245,6 +247,8 @@ class VectorEngine:
             known = faiss.vector_to_array(index.id_map)
             keys = np.where(positions < 0, -1, known[positions])
         else:
+            # Threads that wait for a busy core cost more than they save on a small scan.
+            faiss.omp_set_num_threads(min(_CORES, 1 + index.ntotal // _VECTORS_A_THREAD))
             scores, keys = index.search(rows, limit)
         return [
             (int(key), float(score))
