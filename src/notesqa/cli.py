@@ -15,6 +15,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from notesqa import __version__
@@ -177,7 +178,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     run = _COMMANDS[args.command]
     try:
         home = Home.find(args.home)
-        return run(args, home, Settings.load(home))
+        code = run(args, home, Settings.load(home))
+        # Here, where a reader that has gone is still told from an error.
+        sys.stdout.flush()
+        return code
     except Cancelled as stop:
         _say_error(stop)
         return INTERRUPTED
@@ -248,7 +252,7 @@ def _ask(args: argparse.Namespace, home: Home, settings: Settings) -> int:
     with _open(home, settings) as notes:
         _first_index(notes, args)
         uses_model = bool(settings.llm.model or settings.llm.base_url) and not args.no_llm
-        previous = signal.signal(signal.SIGINT, lambda *_: cancel.set()) if uses_model else None
+        previous = signal.signal(signal.SIGINT, _stopper(cancel)) if uses_model else None
         answer = None
         try:
             for event in notes.stream(args.question, k=args.k, llm=not args.no_llm, cancel=cancel):
@@ -416,8 +420,11 @@ def _print_passage(passage: Passage, query: str, notes: Notes, *, explain: bool)
     title = " › ".join(part for part in (passage.title, passage.heading) if part)
     if not sys.stdout.isatty():
         text = " ".join(passage.text.split())
-        print(_shown(f"{passage.rank}. {title}  [{passage.score:.2f}] {passage.source}"))
-        print(f"   {_shown(text)}")
+        print(
+            _one_line(f"{passage.rank}. {title}")
+            + f"  [{passage.score:.2f}] {_one_line(passage.source)}"
+        )
+        print(f"   {_one_line(text)}")
     else:
         from rich.console import Console
         from rich.padding import Padding
@@ -427,7 +434,7 @@ def _print_passage(passage: Passage, query: str, notes: Notes, *, explain: bool)
 
         console = Console(highlight=False)
         head = Text(f"{passage.rank}. {_shown(title)}", style="bold")
-        head.append(f"  {passage.score:.2f} · {passage.source}", style="dim")
+        head.append(f"  {passage.score:.2f} · {_one_line(passage.source)}", style="dim")
         console.print(head)
         safe_text = _shown(passage.text)
         body = Text(safe_text)
@@ -476,13 +483,24 @@ def _rebuild(
     notes: Notes, args: argparse.Namespace, paths: Sequence[str], *, full: bool = False
 ) -> IndexReport:
     cancel = threading.Event()
-    previous = signal.signal(signal.SIGINT, lambda *_: cancel.set())
+    previous = signal.signal(signal.SIGINT, _stopper(cancel))
     try:
         if sys.stderr.isatty() and not args.quiet:
             return _with_progress(notes, paths, full=full, cancel=cancel)
         return notes.index(paths, full=full, cancel=cancel)
     finally:
         signal.signal(signal.SIGINT, previous)
+
+
+def _stopper(cancel: threading.Event) -> Callable[[int, FrameType | None], None]:
+    """Ctrl-C ends the work at its next step; a second one ends it where it is."""
+
+    def stop(_signal: int, _frame: FrameType | None) -> None:
+        if cancel.is_set():
+            raise KeyboardInterrupt
+        cancel.set()
+
+    return stop
 
 
 _STAGES = {
@@ -523,7 +541,7 @@ def _with_progress(
 
 def _print_report(report: IndexReport) -> None:
     if report.copied:
-        print(f"added to the corpus: {len(report.copied)} files")
+        print(f"added to the corpus: {len(report.copied)} file{'s' * (len(report.copied) > 1)}")
     if report.changed:
         parts = [
             f"{count} {word}"
@@ -540,7 +558,7 @@ def _print_report(report: IndexReport) -> None:
             f" {report.duplicates} duplicates, {report.seconds:.1f} s"
         )
         for old, title in report.replaced:
-            print(_shown(f"  the whole article replaces its excerpt: {title}"))
+            print(_one_line(f"“{title}” is whole now and replaces the excerpt “{old}”"))
     else:
         print(
             f"nothing changed: {report.files} files, {report.documents} documents,"
@@ -582,7 +600,7 @@ def _status(args: argparse.Namespace, home: Home, settings: Settings) -> int:
             )
         )
     for name, value in rows:
-        print(f"{name:<10} {_shown(value)}")
+        print(f"{name:<10} {_one_line(value)}")
     for source, reason in status.unread:
         print(f"{'unread':<10} {_one_line(source)}: {_one_line(reason)}")
     return OK

@@ -98,7 +98,8 @@ def load_questions(paths: Iterable[str | Path]) -> list[Question]:
     for named in paths:
         path = Path(named)
         try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
+            # Not splitlines: a JSON string may hold U+2028 and its like.
+            lines = path.read_text(encoding="utf-8-sig").split("\n")
         except OSError as error:
             raise NotesqaError(
                 f"cannot read {path}: {error.strerror}", "name a file of questions (JSON lines)"
@@ -116,9 +117,11 @@ def load_questions(paths: Iterable[str | Path]) -> list[Question]:
 def _question(line: str, place: str) -> Question:
     try:
         raw = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise NotesqaError(f"{place}: no JSON: {error.msg}", "one JSON object a line") from error
-    if not isinstance(raw, dict) or not isinstance(raw.get("question"), str):
+    except (ValueError, RecursionError) as error:
+        reason = getattr(error, "msg", str(error))
+        raise NotesqaError(f"{place}: no JSON: {reason}", "one JSON object a line") from error
+    asked = raw.get("question") if isinstance(raw, dict) else None
+    if not isinstance(asked, str) or not asked.strip():
         raise NotesqaError(f"{place}: there is no question", 'write {"question": "…", …}')
     for name in ("gold", "answers", "history"):
         value = raw.get(name, [])

@@ -227,6 +227,8 @@ class Retriever:
             CatalogError: as `refresh` does.
         """
         self.refresh()
+        # Half a character (a stray surrogate) can be looked up nowhere.
+        text = text.encode("utf-8", "replace").decode("utf-8")
         return analyse(text, self.segmenter, self.term_table)
 
     def search(
