@@ -44,9 +44,10 @@ GROUPS: Mapping[str, Sequence[str]] = {
 
 
 class NoVectors:
-    """Stands where the vector engine stands, and finds nothing."""
+    """Stands where the vector engine stood, at the same commit, and finds nothing."""
 
-    commit = 0
+    def __init__(self, commit: int) -> None:
+        self.commit = commit
 
     def is_current(self, _log: object) -> bool:
         """There is nothing to follow."""
@@ -65,7 +66,8 @@ class NoVectors:
 def without_vectors(retriever: Retriever) -> Iterator[None]:
     """Search by words and grams alone, the ranker's cosine 0."""
     retriever.refresh()
-    with mock.patch.object(retriever, "_vectors", NoVectors()):
+    nothing = NoVectors(retriever.followers[1].commit)
+    with mock.patch.object(retriever, "_vectors", nothing):
         yield
 
 
