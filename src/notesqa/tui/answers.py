@@ -258,7 +258,9 @@ def _entry(title: str, place: str, link: str, cells: int) -> Line:
         room = max(0, cells - width(title) - 2)
     place = _tail(place, room)
     gap = " " * max(1, cells - width(title) - width(place))
-    return Line((Piece(title, "entry", link=link), Piece(gap), Piece(place, "dim", link=link)))
+    return Line(
+        (Piece(title, "entry", link=link), Piece(gap, link=link), Piece(place, "dim", link=link))
+    )
 
 
 def _tail(text: str, cells: int) -> str:

@@ -70,15 +70,16 @@ class NotesApp(App[int]):
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "do_help", id="help", priority=True),
         Binding("f2", "go('ask')", "do_ask", id="ask", priority=True, show=False),
-        Binding("f3", "go('search')", "do_search", id="search", priority=True),
-        Binding("f4", "go('read')", "do_read", id="read", priority=True),
+        Binding("f3", "go('search')", "do_search", id="search", priority=True, show=False),
+        Binding("f4", "go('read')", "do_read", id="read", priority=True, show=False),
         Binding("f6", "go('history')", "do_history", id="history", priority=True, show=False),
         Binding("f7", "go('settings')", "do_settings", id="settings", priority=True, show=False),
-        Binding("ctrl+r,f5", "rebuild", "do_rebuild", id="rebuild", priority=True, show=False),
+        Binding("ctrl+r,f5", "rebuild", "do_rebuild", id="rebuild", priority=True),
         Binding("ctrl+x", "cancel_rebuild", "do_cancel", id="cancel", show=False, priority=True),
         Binding("f10", "theme", "do_theme", id="theme", show=False, priority=True),
         Binding("ctrl+z", "suspend_process", show=False, priority=True),
         Binding("ctrl+c", "interrupt", "do_interrupt", id="interrupt", show=False, priority=True),
+        Binding("ctrl+p", "command_palette", "do_palette", id="palette", priority=True),
         Binding("ctrl+q", "quit", "do_quit", id="quit", priority=True),
     ]
 
@@ -136,6 +137,13 @@ class NotesApp(App[int]):
                 f"[tui] has no theme {self.settings.tui.theme}", f"known: {', '.join(themes)}"
             )
         self.set_keymap(dict(keys))
+        for theme in THEMES:
+            self.register_theme(theme)
+        self.theme = self.settings.tui.theme
+
+    def get_theme_variable_defaults(self) -> dict[str, str]:
+        """Our own variables, for themes that are not ours."""
+        return (DARK if self.current_theme.dark else LIGHT).variables
 
     def get_default_screen(self) -> Screen[Any]:
         """Asking."""
@@ -143,9 +151,6 @@ class NotesApp(App[int]):
 
     def on_mount(self) -> None:
         """Paint, and only then open the home."""
-        for theme in THEMES:
-            self.register_theme(theme)
-        self.theme = self.settings.tui.theme
         for name, screen in (
             ("search", SearchScreen),
             ("read", ReadScreen),
@@ -203,6 +208,15 @@ class NotesApp(App[int]):
             self.pop_screen()
         if place != "ask":
             self.push_screen(place)
+
+    def key_of(self, action: str) -> str:
+        """The key of an action as it is shown, also when it was remapped."""
+        key = self.settings.tui.keys.get(action)
+        for binding in self.BINDINGS:
+            if isinstance(binding, Binding) and binding.id == action:
+                shown = dataclasses.replace(binding, key=(key or binding.key).partition(",")[0])
+                return self.get_key_display(shown)
+        return ""
 
     def _screen_of(self, kind: type[Screen[Any]]) -> Any:
         return next((s for s in self.screen_stack if isinstance(s, kind)), None)
@@ -506,6 +520,9 @@ class NotesApp(App[int]):
         if welcome is not None and message.report.documents:
             self.action_go("ask")
         self._on_opened(told.Opened(message.status))
+        if not (message.report.changed or message.report.failed):
+            self.notify(self.words("nothing_new", n=message.report.commit), timeout=3)
+            return
         lines = digest(message, self.words)
         self.push_screen(Page(self.words("digest"), lines), self._follow_digest)
 
@@ -639,7 +656,10 @@ class NotesApp(App[int]):
         for active in self.screen.active_bindings.values():
             binding = active.binding
             key = self.get_key_display(binding)
-            if not binding.description or (binding.description, binding.action) in seen:
+            if (
+                not self.words.is_ours(binding.description)
+                or (binding.description, binding.action) in seen
+            ):
                 continue
             seen.add((binding.description, binding.action))
             lines.append((Piece(f"{key:>9}  ", "accent"), Piece(binding.description)))
@@ -654,12 +674,13 @@ def _waiting(status: Status) -> int:
 
 def action_names() -> set[str]:
     """Every action whose key can be set in `[tui.keys]`."""
-    from notesqa.tui.ask_screen import Talk
+    from notesqa.tui.ask_screen import Answered, QuestionInput
 
     owners: tuple[type[Widget] | type[App[Any]], ...] = (
         NotesApp,
         AskScreen,
-        Talk,
+        Answered,
+        QuestionInput,
         SearchScreen,
         ReadScreen,
         HistoryScreen,

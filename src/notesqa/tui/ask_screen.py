@@ -30,7 +30,8 @@ class QuestionInput(Input):
     """The line to type in; up and down bring back what was asked."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up", "recall(-1)", show=False),
+        Binding("enter", "submit", "do_ask", id="submit"),
+        Binding("up", "recall(-1)", "do_recall", id="recall"),
         Binding("down", "recall(1)", show=False),
     ]
 
@@ -61,29 +62,32 @@ class QuestionInput(Input):
         self.cursor_position = len(self.value)
 
 
-class Talk(Surface):
-    """The conversation; its keys work while it has the focus."""
+class Answered(Surface):
+    """An answer, or what it cites; the keys work on both alike."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("n,right", "screen.step(1)", "do_next", id="next_citation"),
-        Binding("p,left", "screen.step(-1)", "do_previous", id="previous_citation", show=False),
+        Binding("n", "screen.step(1)", "do_next", id="next_citation"),
+        Binding("right", "screen.step(1)", show=False),
+        Binding("left", "screen.step(-1)", show=False),
+        Binding("p", "screen.step(-1)", "do_previous", id="previous_citation", show=False),
         Binding("enter", "screen.open_current", "do_open", id="open_citation"),
         Binding("v", "screen.whole_note", "do_note", id="whole_note"),
         Binding("y", "screen.copy_answer", "do_copy", id="copy_answer", show=False),
         Binding("Y", "screen.copy_quote", "do_copy_quote", id="copy_quote", show=False),
         Binding("L", "screen.copy_latex", "do_copy_latex", id="copy_latex", show=False),
-        Binding("e", "screen.edit_source", "do_editor", id="edit_source"),
-        Binding("a", "screen.again", "do_again", id="ask_again"),
+        Binding("e", "screen.edit_source", "do_editor", id="edit_source", show=False),
+        Binding("a", "screen.again", "do_again", id="ask_again", show=False),
         Binding("r", "screen.retry", "do_retry", id="retry"),
         Binding("m", "screen.toggle_source", "do_source", id="toggle_source", show=False),
         Binding("J", "screen.turn(1)", "do_next_turn", id="next_turn", show=False),
         Binding("K", "screen.turn(-1)", "do_previous_turn", id="previous_turn", show=False),
-        Binding("i,slash", "screen.type", "do_type", id="type"),
+        Binding("slash", "screen.type", show=False),
+        Binding("i", "screen.type", "do_type", id="type"),
         *(Binding(str(n), f"screen.cite({n})", show=False) for n in range(1, 10)),
     ]
 
-    def __init__(self, words: Wording) -> None:
-        super().__init__(id="talk", max_width=100)
+    def __init__(self, words: Wording, *, id: str, max_width: int) -> None:  # noqa: A002
+        super().__init__(id=id, max_width=max_width)
         speak(self, words)
 
     def on_key(self, event: events.Key) -> None:
@@ -114,8 +118,9 @@ class AskScreen(Screen[None]):
         yield StatusBar("ask", self.words)
         yield ProgressBar(self.words)
         with Horizontal(id="body"):
-            yield Talk(self.words)
-            yield SourcePane(self.words, id="source")
+            yield Answered(self.words, id="talk", max_width=100)
+            cited = Answered(self.words, id="cited", max_width=110)
+            yield SourcePane(self.words, id="source", surface=cited)
         yield QuestionInput(self.words)
         yield Footer(compact=True, show_command_palette=False)
 
@@ -125,9 +130,9 @@ class AskScreen(Screen[None]):
         return cast("NotesApp", self.app)
 
     @property
-    def talk(self) -> Talk:
+    def talk(self) -> Answered:
         """The conversation's widget."""
-        return self.query_one(Talk)
+        return self.query_one("#talk", Answered)
 
     @property
     def source(self) -> SourcePane:
@@ -306,6 +311,8 @@ class AskScreen(Screen[None]):
     def show_document(self, document: Document, start: int, end: int) -> None:
         """The document of a citation has come."""
         self.add_class("-source")
+        if not self.wide and self.talk.has_focus:
+            self.source.surface.focus()
         self.source.show(document, marks=[(start, end, "mark-quote")], span=(start, end))
 
     def action_whole_note(self) -> None:

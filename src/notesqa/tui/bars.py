@@ -90,13 +90,14 @@ class StatusBar(Widget):
         if y:
             return Strip.blank(self.size.width, self.rich_style)
         cells = self.size.width
-        places = [(place, f" {self.words(place)} ") for place in PLACES]
+        app = cast("NotesApp", self.app)
+        places = [(p, f" {app.key_of(p).upper()} {self.words(p)} ") for p in PLACES]
         places_width = sum(width(text) for _, text in places)
         brand = next(
             (
                 text
                 for text in ("▌INCOMING TRANSMISSION ", "▌TRANSMISSION ", "▌ ")
-                if width(text) + places_width + 26 <= cells
+                if width(text) + places_width + 20 <= cells
             ),
             "▌ ",
         )

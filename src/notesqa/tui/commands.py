@@ -25,7 +25,11 @@ class Commands(Provider):
         seen: set[str] = set()
         for active in self.screen.active_bindings.values():
             binding = active.binding
-            if not binding.description or not active.enabled or binding.description in seen:
+            if (
+                not app.words.is_ours(binding.description)
+                or not active.enabled
+                or binding.description in seen
+            ):
                 continue
             seen.add(binding.description)
             run = partial(app.run_action, binding.action, active.node)

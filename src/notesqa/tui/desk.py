@@ -19,6 +19,7 @@ from textual.message import Message
 
 from notesqa.errors import Cancelled, CatalogError, ConfigError, CorpusError, NotesqaError
 from notesqa.records import Answer, Document, Passage, Turn
+from notesqa.tui.markdown import plain_text
 from notesqa.tui.queries import Query
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class Results(Message):
     number: int
     query: Query
     passages: list[Passage]
+    shown: list[str]
     seconds: float
 
 
@@ -291,6 +293,10 @@ class Desk:
 
         def status() -> None:
             self.post(Opened(self.notes.status()))
+            # Only now, lest loading the engines keep the status waiting.
+            self._do("search", "open", warm)
+            self._do("ask", "model", self._load_model)
+            self._do("watch", "watch", self._watch)
 
         def warm() -> None:
             began = time.perf_counter()
@@ -301,9 +307,6 @@ class Desk:
             self.post(Warmed(time.perf_counter() - began))
 
         self._do("desk", "open", status)
-        self._do("search", "open", warm)
-        self._do("ask", "model", self._load_model)
-        self._do("watch", "watch", self._watch)
 
     def _load_model(self) -> None:
         llm = self.notes.settings.llm
@@ -349,7 +352,9 @@ class Desk:
                 after=query.after or None,
                 before=query.before or None,
             )
-            self.post(Results(number, query, passages, time.perf_counter() - began))
+            seconds = time.perf_counter() - began
+            shown = [plain_text(p.text) for p in passages]
+            self.post(Results(number, query, passages, shown, seconds))
 
         self._do("search", "search", job, number)
 

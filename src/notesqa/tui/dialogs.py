@@ -163,11 +163,9 @@ def digest(done: IndexDone, words: Wording) -> list[Line | tuple[Piece, ...]]:
             for info in done.changed
         ],
     )
+    refused = (*report.unread, *report.failed)
     part(
         "unread",
-        [
-            (Piece(f"✗ {text(source)}: ", "error"), Piece(text(why)))
-            for source, why in report.unread
-        ],
+        [(Piece(f"✗ {text(source)}: ", "error"), Piece(text(why))) for source, why in refused],
     )
     return lines

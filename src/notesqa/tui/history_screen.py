@@ -95,11 +95,9 @@ class HistoryScreen(Screen[None]):
         kept = self._list.highlighted or 0
         self._found = found
         self._list.clear_options()
-        width = max(16, self._list.scrollable_content_region.width - 2)
         quiet = self.notes_app.theme_variables["quiet"]
         for info in found:
-            text = Text(no_wrap=True)
-            text.append(clip(safe(info.title, newlines=False), width))
+            text = Text(safe(info.title, newlines=False))
             when = info.updated.replace("T", " ")[:16]
             text.append(f"\n{when} · {self.words('turns', n=info.turns)}", quiet)
             self._list.add_option(Option(text))

@@ -20,19 +20,19 @@ from notesqa.tui.flow import NO_PLACE, Piece
 
 STAND_IN = "\ue000"
 _PATTERN = re.compile(
-    rf"""
-    (?P<formula>{STAND_IN}+)
-  | (?P<escape>\\[!-/:-@\[-`{{-~])
-  | (?P<code>(?P<ticks>`+)(?P<code_text>.{1, 1000}?)(?<!`)(?P=ticks)(?!`))
-  | (?P<image>!\[(?P<alt>[^\]]{0, 300})\]\([^)\n]{1, 1000}\))
-  | (?P<wiki>\[\[(?P<wiki_text>[^\]|]{1, 200})(?:\|(?P<wiki_label>[^\]]{1, 200}))?\]\])
-  | (?P<link>\[(?P<label>(?:[^\[\]]|\[[^\[\]]{0, 100}\]){1, 300})\]\((?P<target>[^)\s]{1, 1000})(?:\s[^)]{0, 300})?\))
+    r"""
+    (?P<formula>\ue000+)
+  | (?P<escape>\\[!-/:-@\[-`{-~])
+  | (?P<code>(?P<ticks>`+)(?P<code_text>.{1,1000}?)(?<!`)(?P=ticks)(?!`))
+  | (?P<image>!\[(?P<alt>[^\]]{0,300})\]\([^)\n]{1,1000}\))
+  | (?P<wiki>\[\[(?P<wiki_text>[^\]|]{1,200})(?:\|(?P<wiki_label>[^\]]{1,200}))?\]\])
+  | (?P<link>\[(?P<label>(?:[^\[\]]|\[[^\[\]]{0,100}\]){1,300})\]\((?P<target>[^)\s]{1,1000})(?:\s[^)]{0,300})?\))
   | (?P<auto><(?P<auto_target>(?:https?|mailto):[^>\s]+)>)
   | (?P<bare>(?:https?://)[^\s<>，。；、）】》」"'`]+)
-  | (?P<strong>(?P<s>\*\*|__)(?=\S)(?P<strong_text>.{1, 600}?)(?<=\S)(?P=s))
-  | (?P<strike>~~(?=\S)(?P<strike_text>.{1, 600}?)(?<=\S)~~)
-  | (?P<star>\*(?=[^\s*])(?P<star_text>[^*\n]{1, 300}?)(?<=\S)\*)
-  | (?P<under>(?<![\w])_(?=[^\s_])(?P<under_text>[^_\n]{1, 300}?)(?<=\S)_(?!\w))
+  | (?P<strong>(?P<s>\*\*|__)(?=\S)(?P<strong_text>.{1,600}?)(?<=\S)(?P=s))
+  | (?P<strike>~~(?=\S)(?P<strike_text>.{1,600}?)(?<=\S)~~)
+  | (?P<star>\*(?=[^\s*])(?P<star_text>[^*\n]{1,300}?)(?<=\S)\*)
+  | (?P<under>(?<![\w])_(?=[^\s_])(?P<under_text>[^_\n]{1,300}?)(?<=\S)_(?!\w))
     """,
     re.VERBOSE | re.DOTALL,
 )

@@ -335,6 +335,9 @@ class _Parser:
         if handler := getattr(self, f"on_{name}", None):
             node: Node | None = handler()
             return node
+        if name == "mid":
+            # The same stroke as of an absolute value, but a relation.
+            return Atom("|", "relation")
         glyph = symbols.glyph(name)
         if glyph is None:
             raise UnrenderableError(f"unknown command \\{name}")

@@ -123,7 +123,7 @@ SPACES: dict[str, int] = {
 }
 
 _BINARY = frozenset("+−-±∓×÷·∗⋆∘•⊕⊗⊙⊖⊘∪∩∧∨∖⊎⊓⊔⊺⋄△▽")
-_RELATION = frozenset("=<>≤≥≠≈∼≃≅≡∝∈∉∋⊂⊃⊆⊇⊄⊈→←↔⇒⇐⇔⟹⟸⟺⟶⟵↦≪≫≺≻⪯⪰∣|∥⊥≜≔:⊢⊨≐⇌↑↓⇑⇓≲≳⩽⩾≍∤⟼↪↩⊑⊒")
+_RELATION = frozenset("=<>≤≥≠≈∼≃≅≡∝∈∉∋⊂⊃⊆⊇⊄⊈→←↔⇒⇐⇔⟹⟸⟺⟶⟵↦≪≫≺≻⪯⪰∣∥⊥≜≔:⊢⊨≐⇌↑↓⇑⇓≲≳⩽⩾≍∤⟼↪↩⊑⊒")
 _OPEN = frozenset("([{⟨⌈⌊")
 _CLOSE = frozenset(")]}⟩⌉⌋!")
 _PUNCT = frozenset(",;，；、。")

@@ -132,7 +132,7 @@ class _Reader:
         rest: tuple[Piece, ...] = ()
         heads: list[tuple[Piece, ...]] = []
         numbers: list[int | None] = []
-        tight = False
+        tight = fresh = False
         index = 0
         while index < len(tokens):
             token = tokens[index]
@@ -145,6 +145,7 @@ class _Reader:
                 ordered = kind == "ordered_list_open"
                 numbers.append(int(token.attrGet("start") or 1) if ordered else None)
                 heads.append(rest)
+                fresh = len(numbers) == 1
             elif kind in ("blockquote_close", "bullet_list_close", "ordered_list_close"):
                 rest = heads.pop()
                 first = rest
@@ -167,9 +168,11 @@ class _Reader:
                 first, tight = rest, False
             elif kind == "paragraph_open":
                 inner = tokens[index + 1]
-                self.paragraph(self.source(inner), first, rest, tight=tight or token.hidden)
+                self.paragraph(
+                    self.source(inner), first, rest, tight=(tight or token.hidden) and not fresh
+                )
                 index += 2
-                first, tight = rest, token.hidden
+                first, tight, fresh = rest, token.hidden, False
             elif kind in ("fence", "code_block"):
                 self.code(token, first, rest)
                 first, tight = rest, False
@@ -376,6 +379,20 @@ class _Reader:
                 end=end,
             )
         )
+
+
+@lru_cache(maxsize=2048)
+def plain_text(text: str) -> str:
+    """What `text` says on one line: formulas drawn, marks of Markdown left out."""
+    parts: list[str] = []
+    for block in blocks_of(text):
+        pieces: Sequence[Piece] = block.pieces
+        if block.rows:
+            pieces = [p for row in block.rows for cell in row for p in (*cell, Piece(" "))]
+        if block.formula is not None:
+            pieces = [formula_piece(block.formula)]
+        parts.append("".join(" " if p.text == "\n" else p.text for p in pieces))
+    return " ".join(" ".join(parts).split())
 
 
 def block_at(blocks: Sequence[Block], place: int) -> int:

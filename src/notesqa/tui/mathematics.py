@@ -104,7 +104,7 @@ def _broken(items: tuple[Node, ...], width: int, *, first: bool) -> list[tuple[s
     if cell_len(whole[0]) + len(indent) <= width or len(items) < 2:
         return [tuple(indent + line for line in whole)]
     kinds = _classes(items)
-    fits = 0
+    fits = between = 0
     for index in range(1, len(items)):
         item = items[index]
         wide = isinstance(item, Space) and item.cells >= 2
@@ -113,6 +113,9 @@ def _broken(items: tuple[Node, ...], width: int, *, first: bool) -> list[tuple[s
         if cell_len(_trimmed(_box_row(items[:index]))[0]) + len(indent) > width:
             break
         fits = index
+        between = index if wide else between
+    # Two formulas side by side part where the wide space is.
+    fits = between or fits
     if not fits:
         return [tuple(indent + line for line in whole)]
     head = tuple(indent + line for line in _trimmed(_box_row(items[:fits])))
@@ -246,7 +249,7 @@ def _flat_row(items: tuple[Node, ...]) -> str:
             # A sign stands close to what it signs; a fraction apart from what follows.
             before = "open" if kind == "sign" else before
             if isinstance(item, Fraction):
-                before = "close"
+                before = "function"  # a cell of air before a letter that follows
     return "".join(parts)
 
 
@@ -299,7 +302,7 @@ def _grouped(node: Node, *, factor: bool = False) -> str:
     if isinstance(node, Row):
         kinds = _classes(node.items)
         digits = all(isinstance(item, Atom) for item in node.items) and (
-            text.replace(".", "").isalnum() and (text[:1].isdigit() or len(text) == 1)
+            text.replace(".", "").isdigit() or len(text) == 1
         )
         if digits or (factor and not {"binary", "relation", "sign", "big", "punct"} & set(kinds)):
             return text

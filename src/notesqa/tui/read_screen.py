@@ -17,7 +17,7 @@ from textual.widgets import Footer, Input, OptionList
 from textual.widgets.option_list import Option
 
 from notesqa.records import Document
-from notesqa.text.terminal import clip, safe
+from notesqa.text.terminal import safe
 from notesqa.tui.bars import ProgressBar, StatusBar
 from notesqa.tui.source_pane import SourcePane
 from notesqa.tui.surface import Surface
@@ -106,17 +106,18 @@ class ReadScreen(Screen[None]):
             if all(w in f"{info.title} {' '.join(info.tags)}".lower() for w in wanted)
         ]
         notes = self.query_one("#notes", OptionList)
-        width = max(12, notes.scrollable_content_region.width - 2)
         quiet = self.notes_app.theme_variables["quiet"]
         notes.clear_options()
         options = []
         for info in self._listed:
-            prompt = Text(no_wrap=True)
-            prompt.append(clip(safe(info.title, newlines=False), width))
-            if info.kind != "article":
-                prompt.append(" ┄" if info.truncated else "", quiet)
+            prompt = Text("┄ " if info.truncated else "", quiet)
+            prompt.append(
+                safe(info.title, newlines=False), self.notes_app.theme_variables["foreground"]
+            )
             options.append(Option(prompt))
         notes.add_options(options)
+        if options:
+            notes.highlighted = 0
 
     @on(Input.Changed, "#filter")
     def _on_filter(self, message: Input.Changed) -> None:

@@ -64,6 +64,7 @@ class SearchScreen(Screen[None]):
         speak(self, words)
         self._number = 0
         self._passages: list[Passage] = []
+        self._texts: list[str] = []
         self._matched: tuple[str, ...] = ()
         self._explain = False
 
@@ -118,7 +119,7 @@ class SearchScreen(Screen[None]):
             self._count(self.words("bad_date", value=safe(query.bad_date, newlines=False)))
             return
         if not query.text:
-            self._passages = []
+            self._passages, self._texts = [], []
             self.results.clear_options()
             self._count("")
             return
@@ -128,7 +129,7 @@ class SearchScreen(Screen[None]):
         """What was found; dropped when something else has been typed since."""
         if message.number != self._number:
             return
-        self._passages = message.passages
+        self._passages, self._texts = message.passages, message.shown
         self._matched = self.notes_app.words_of(message.query.text)
         self._fill()
         if message.passages:
@@ -149,11 +150,16 @@ class SearchScreen(Screen[None]):
         kept = self.results.highlighted
         width = max(20, self.results.scrollable_content_region.width - 2)
         self.results.clear_options()
-        self.results.add_options([Option(self._prompt(p, width)) for p in self._passages])
+        self.results.add_options(
+            [
+                Option(self._prompt(passage, text, width))
+                for passage, text in zip(self._passages, self._texts, strict=True)
+            ]
+        )
         if kept is not None and kept < len(self._passages):
             self.results.highlighted = kept
 
-    def _prompt(self, passage: Passage, width: int) -> Text:
+    def _prompt(self, passage: Passage, shown: str, width: int) -> Text:
         colours = self.notes_app.theme_variables
         text = Text(no_wrap=True, overflow="ellipsis")
         title = clip(safe(passage.title, newlines=False), width)
@@ -163,7 +169,7 @@ class SearchScreen(Screen[None]):
             heading = safe(passage.heading.rpartition(" › ")[2], newlines=False)
             if room > 8 and heading != passage.title:
                 text.append(f" › {heading}", colours["quiet"])
-        for line in snippet(passage.text, self._matched, width, _SNIPPET_LINES):
+        for line in snippet(shown, self._matched, width, _SNIPPET_LINES):
             text.append("\n")
             part = Text(line)
             for start, end in queries.matches(line, self._matched):
@@ -263,7 +269,7 @@ class SearchScreen(Screen[None]):
 
 def snippet(text: str, words: Sequence[str], width: int, lines: int) -> list[str]:
     """A few lines of `text`, from a little before the first of `words`."""
-    flat = " ".join(safe(text[:4000], newlines=False).split())
+    flat = text[:4000]
     found = queries.matches(flat, words)
     begin = max(0, found[0][0] - width // 4) if found else 0
     rest = ("…" if begin else "") + flat[begin:]

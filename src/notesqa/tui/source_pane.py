@@ -60,8 +60,16 @@ class NoteText:
 class SourcePane(Vertical):
     """Shows a note at a place."""
 
-    def __init__(self, words: Wording, *, id: str) -> None:  # noqa: A002 - Textual's name
+    def __init__(
+        self,
+        words: Wording,
+        *,
+        id: str,  # noqa: A002 - Textual's name for it
+        surface: Surface | None = None,
+    ) -> None:
         super().__init__(id=id)
+        self.surface = surface or Surface(max_width=110)
+        self.surface.add_class("pane-text")
         self.words = words
         self.note: NoteText | None = None
         self.span: tuple[int, int] | None = None
@@ -70,12 +78,7 @@ class SourcePane(Vertical):
     def compose(self) -> ComposeResult:
         """A title over the text."""
         yield Static(Text(self.words("source_empty")), classes="pane-title", markup=False)
-        yield Surface(classes="pane-text", max_width=110)
-
-    @property
-    def surface(self) -> Surface:
-        """Where the text is drawn."""
-        return self.query_one(Surface)
+        yield self.surface
 
     def show(
         self, document: Document, *, marks: Sequence[Mark] = (), span: tuple[int, int] | None = None

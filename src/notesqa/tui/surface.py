@@ -26,7 +26,7 @@ from notesqa.tui.flow import NO_PLACE, Line, Piece
 LayOut = Callable[[int], list[Line]]
 STYLES = (
     "accent brand chip code code-block code-builtin code-comment code-keyword code-name "
-    "code-number code-string current dim emphasis entry error formula formula-source good "
+    "code-number code-string current dim doubted emphasis entry error formula formula-source good "
     "heading-1 heading-2 heading-3 heading-4 link mark-quote mark-word marker question quote "
     "quote-bar rule strike strong warning"
 ).split()
@@ -126,6 +126,12 @@ class Surface(ScrollView, can_focus=True):
         self._strips.clear()
         self.virtual_size = Size(width, len(lines))
         self.refresh()
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        """How many lines there are at `width`; for `height: auto`."""
+        del container, viewport
+        room = min(width - 1, self.max_width) if self.max_width else width - 1
+        return sum(len(section.lay_out(max(8, room))) for section in self.sections)
 
     def on_resize(self, event: events.Resize) -> None:
         """Lay out anew for another width, with the same text at the top."""

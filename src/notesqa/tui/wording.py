@@ -184,16 +184,16 @@ _WORDS: dict[str, tuple[str, str]] = {
     "do_new": ("新对话", "New conversation"),
     "do_stop": ("停止/返回", "Stop, back"),
     "do_interrupt": ("停止/退出", "Stop, quit"),
-    "do_next": ("下一引用", "Next citation"),
+    "do_next": ("下一条", "Next citation"),
     "do_previous": ("上一引用", "Previous citation"),
-    "do_open": ("看原文", "Show the passage"),
+    "do_open": ("原文", "Show the passage"),
     "do_note": ("整篇", "Whole note"),
     "do_type": ("打字", "Type"),
     "do_copy": ("复制回答", "Copy the answer"),
     "do_copy_quote": ("复制引文", "Copy the quotation"),
     "do_copy_latex": ("复制公式", "Copy the formulas"),
     "do_again": ("改问", "Ask again, edited"),
-    "do_retry": ("换法重答", "Again, with or without the model"),
+    "do_retry": ("重答", "Again, with or without the model"),
     "do_editor": ("编辑器", "Editor"),
     "do_source": ("公式源码", "LaTeX source"),
     "do_explain": ("得分", "Scores"),
@@ -205,6 +205,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "do_undo": ("撤销", "Undo"),
     "do_export": ("导出", "Export"),
     "do_pane": ("换栏", "Other pane"),
+    "do_recall": ("上次所问", "Asked before"),
     "do_palette": ("命令", "Commands"),
     "do_previous_turn": ("上一问", "Previous turn"),
     "do_next_turn": ("下一问", "Next turn"),
@@ -225,6 +226,14 @@ class Wording:
         """The wording of `key` with `values` filled in."""
         text = _WORDS[key][self._column]
         return text.format(**values) if values else text
+
+    def is_ours(self, description: str) -> bool:
+        """Whether `description` is the wording of one of our actions."""
+        return any(
+            texts[self._column] == description
+            for key, texts in _WORDS.items()
+            if key.startswith("do_")
+        )
 
     def keys(self) -> list[str]:
         """Everything that has a wording."""
