@@ -17,7 +17,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from notesqa.records import Citation, Passage, Sentence
-from notesqa.retrieval.features import CUES, best_idf, holds, longest_common, squeeze
+from notesqa.retrieval.features import CUES, best_idf, longest_common, met, squeeze
 from notesqa.retrieval.query import Query
 from notesqa.text.normalize import normalize
 from notesqa.text.sentences import sentences
@@ -176,22 +176,22 @@ def _values(
     total = inside = above = either = 0.0
     for concept in query.concepts:
         weight = best_idf(concept.all_forms, idf)
-        here = any(holds(own, own_squeezed, f) >= 0 for f in concept.all_forms)
-        there = any(holds(around, around_squeezed, f) >= 0 for f in concept.all_forms)
+        _, here = met(own, own_squeezed, concept)
+        _, there = met(around, around_squeezed, concept)
         total += weight
         inside += weight * here
         above += weight * there
-        either += weight * (here or there)
+        either += weight * max(here, there)
     total = total or 1.0
     cue = CUES.get(query.kind)
-    grams = len(query.grams) or 1
+    grams = len(query.own_grams) or 1
     content = squeeze(query.content)
     wants_number = query.kind in ("number", "when")
     return {
         "coverage": inside / total,
         "context_coverage": either / total,
         "title_coverage": above / total,
-        "gram_coverage": sum(g in own_squeezed for g in query.grams) / grams,
+        "gram_coverage": sum(g in own_squeezed for g in query.own_grams) / grams,
         "longest_common": longest_common(content, own_squeezed) / (len(content) or 1),
         "cue": 1.0 if cue and cue.search(own) else 0.0,
         "number": 1.0 if wants_number and _NUMBER.search(own) else 0.0,

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from notesqa.retrieval.query import Kind, Query
+from notesqa.retrieval.terms import Concept
 
 FEATURES = (
     "bm25_words",
@@ -39,6 +40,7 @@ FEATURES = (
 )
 
 HEAD_CHARACTERS = 200
+ALTERNATIVE_SHARE = 0.6
 _SPACE = re.compile(r"\s+")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _FIRST_HIT_SCALE = 6.0
@@ -107,6 +109,18 @@ def holds(text: str, squeezed: str, form: str) -> int:
     return found
 
 
+def met(text: str, squeezed: str, concept: Concept) -> tuple[int, float]:
+    """Where a text has a concept first, or -1, and how far that meets it.
+
+    1 for the question's own word, `ALTERNATIVE_SHARE` for another name, 0 for neither.
+    """
+    at = holds(text, squeezed, concept.surface)
+    if at >= 0:
+        return at, 1.0
+    others = [p for form in concept.forms if (p := holds(text, squeezed, form)) >= 0]
+    return (min(others), ALTERNATIVE_SHARE) if others else (-1, 0.0)
+
+
 def features(query: Query, candidate: Candidate, idf: Mapping[str, float]) -> list[float]:
     """The features in the order of `FEATURES`.
 
@@ -123,23 +137,19 @@ def features(query: Query, candidate: Candidate, idf: Mapping[str, float]) -> li
     rarest, rarest_at = -1.0, -1
     for concept in query.concepts:
         weight = best_idf(concept.all_forms, idf)
-        hits = [p for f in concept.all_forms if (p := holds(text, squeezed, f)) >= 0]
-        at = min(hits) if hits else -1
-        titled = any(holds(title, squeezed_title, f) >= 0 for f in concept.all_forms)
+        at, share = met(text, squeezed, concept)
+        _, titled = met(title, squeezed_title, concept)
+        in_text += share * weight
+        in_title += titled * weight
+        in_head += weight * (max(share, titled) if 0 <= at < HEAD_CHARACTERS else titled)
         if at >= 0:
-            in_text += weight
             positions.append(at)
-        if titled:
-            in_title += weight
-        if 0 <= at < HEAD_CHARACTERS or titled:
-            in_head += weight
         if weight > rarest:
             rarest, rarest_at = weight, 0 if titled else at
         if any(c.isascii() and c.isalpha() for c in concept.surface):
             latin_all += weight
-            if at >= 0 or titled:
-                latin_in += weight
-    grams = query.grams
+            latin_in += max(share, titled) * weight
+    grams = query.own_grams
     gram_total = len(grams) or 1
     gram_hits = sum(g in squeezed for g in grams)
     content = squeeze(query.content)

@@ -56,7 +56,7 @@ _ASKING = re.compile(
     r"一下|到底|究竟|其实|"
     r"\b(?:what(?:'s)?|which|why|how|when|where|who(?:se|m)?|is|are|was|were|does|do|did|can|could|"
     r"should|would|will|please|tell me|explain|describe|define|the|a|an|of|in|on|to|for|and|or|"
-    r"it|its|this|that|these|those|there|be|by|with|from|as|at|into|about|than|between|used|use|"
+    r"it|its|this|that|these|those|there|be|by|with|from|as|at|into|about|than|between|used|use|works?|working|"
     r"using|i|we|you|me|my|your|have|has|had|so|if|not|mean|means|meaning)\b"
 )
 _FUNCTION_WORDS = frozenset(
@@ -73,6 +73,7 @@ _HAN = re.compile(r"[\u3400-\u9fff]")
 ALTERNATIVE_WEIGHT = 0.5
 """Weight of a word that stands for one of the question's, not in it."""
 GRAM_WEIGHT = 0.5
+_MOST_FORMS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Query:
         normalized: after `normalize`.
         content: normalised, without question words.
         words, grams: terms for BM25 with their weights.
-        own_words: the question's words without alternatives, in order.
+        own_words, own_grams: the question's without alternatives, in order.
         concepts: what is asked about, with other names.
         latin: the question's own Latin terms.
         kind: what sort of answer is wanted.
@@ -98,6 +99,7 @@ class Query:
     words: dict[str, float]
     grams: dict[str, float]
     own_words: tuple[str, ...]
+    own_grams: tuple[str, ...]
     concepts: tuple[Concept, ...]
     latin: tuple[str, ...]
     kind: Kind
@@ -130,9 +132,10 @@ def analyse(text: str, segmenter: Segmenter, terms: TermTable) -> Query:
     )
     words = dict.fromkeys(own, 1.0)
     grams = {gram: GRAM_WEIGHT for gram in segmenter.grams(content) if gram not in _FUNCTION_WORDS}
-    found = terms.in_text(content)
+    own_grams = tuple(grams)
+    found = [t for t in terms.in_text(content) if _whole(t.surface, all_words)]
     for term in found:
-        for form in term.forms:
+        for form in term.forms[:_MOST_FORMS]:
             _add_alternative(form, segmenter, words, grams)
     symbols = tuple(token for formula in formulas(text) for token in formula_tokens(formula.body))
     return Query(
@@ -142,11 +145,20 @@ def analyse(text: str, segmenter: Segmenter, terms: TermTable) -> Query:
         words=words,
         grams=grams,
         own_words=tuple(own),
+        own_grams=own_grams,
         concepts=_concepts(own, found),
         latin=tuple(w for w in own if _LATIN.search(w)),
         kind=kind_of(normalized),
         expanded=_expanded(text, found),
         symbols=symbols,
+    )
+
+
+def _whole(surface: str, words: Sequence[str]) -> bool:
+    """Whether a term begins and ends where words do: 标准化流 is not in 标准化流程."""
+    return not is_han(surface) or (
+        any(surface.startswith(word) for word in words)
+        and any(surface.endswith(word) for word in words)
     )
 
 

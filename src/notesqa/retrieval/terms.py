@@ -56,15 +56,14 @@ class TermTable:
 
     def __init__(self, rows: Iterable[tuple[str, str, str]]) -> None:
         """Build the table; rows that share a name do not flow into one another."""
-        self._forms: dict[str, list[str]] = defaultdict(list)
+        self._forms: dict[str, list[list[str]]] = defaultdict(list)
         self._starts: dict[str, list[str]] = defaultdict(list)
         for row in rows:
             names = [normalize(name.strip()) for column in row for name in column.split("|")]
             names = list(dict.fromkeys(name for name in names if name))
             for name in names:
                 for key in {name, _folded(name)}:
-                    known = self._forms[key]
-                    known.extend(n for n in names if n != name and n not in known)
+                    self._forms[key].append([n for n in names if n != name])
         for key in self._forms:
             self._starts[key[:2]].append(key)
         for keys in self._starts.values():
@@ -84,14 +83,20 @@ class TermTable:
                 surface = normalized[position : position + length]
                 if surface not in taken:
                     taken.add(surface)
-                    forms = [f for f in self._forms[key] if f != surface]
-                    found.append(Concept(surface, tuple(forms[:_MAX_FORMS])))
+                    found.append(Concept(surface, self._others(key, surface)))
                 position += length
             elif run := _LATIN_WORD.match(normalized, position):
                 position = run.end()
             else:
                 position += 1
         return found
+
+    def _others(self, key: str, surface: str) -> tuple[str, ...]:
+        """Other names; where the term has several meanings, of each in turn."""
+        meanings = self._forms[key]
+        longest = max(len(names) for names in meanings)
+        turns = [names[i] for i in range(longest) for names in meanings if i < len(names)]
+        return tuple(dict.fromkeys(n for n in turns if n != surface))[:_MAX_FORMS]
 
     def _at(self, text: str, position: int) -> tuple[str, int]:
         candidates = self._starts.get(text[position : position + 2], ())
