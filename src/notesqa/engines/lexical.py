@@ -7,6 +7,7 @@ Probabilistic Relevance Framework").
 
 from __future__ import annotations
 
+import difflib
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,10 @@ Analyzer = Callable[[Entry], tuple[list[str], list[str]]]
 
 _HEAP_BYTES = 64 << 20
 _ANALYZER = "notesqa"
+# A slip is one or two letters of a word that is long enough to be told from others.
+_SLIP_LENGTH = 2
+_SLIP_CUTOFF = 0.8
+_MOST_SIMILAR = 3000
 _SEGMENTS = "segments"
 _MOST_DEAD = 0.2
 """Share of deleted chunks, which still count in tantivy's document frequencies, above
@@ -203,6 +208,25 @@ class LexicalEngine:
             n = searcher.doc_freq(field, term)
             found[term] = math.log(1 + (max(total - n, 0) + 0.5) / (n + 0.5))
         return found
+
+    def frequency(self, field: str, term: str) -> int:
+        """In how many chunks a term stands."""
+        return int(self._ready().doc_freq(field, term))
+
+    def similar_word(self, word: str) -> str:
+        """The indexed word that `word` is most likely a slip of, or nothing.
+
+        Nothing where `word` is indexed itself; the first letter is taken as right.
+        """
+        searcher = self._ready()
+        if searcher.doc_freq("words", word):
+            return ""
+        known = searcher.terms_with_prefix("words", word[0], limit=_MOST_SIMILAR)
+        frequent = [term for term, _ in known if abs(len(term) - len(word)) <= _SLIP_LENGTH]
+        near = difflib.get_close_matches(word, frequent, n=4, cutoff=_SLIP_CUTOFF)
+        # Letters that only changed places first: "trasnformer" is no slip of "transnormer".
+        letters = sorted(word)
+        return next((term for term in near if sorted(term) == letters), near[0] if near else "")
 
     def search(
         self,

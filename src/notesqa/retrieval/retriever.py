@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -45,6 +46,7 @@ _DENSE_CANDIDATES = 30
 _NORMALIZED_KEPT = 20_000
 _DUPLICATE_OVERLAP = 0.9
 _JOINED_CHARACTERS = 1200
+_SLIP_WORD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,15 +223,24 @@ class Retriever:
     # -- searching -----------------------------------------------------------------------
 
     def analyse(self, text: str) -> Query:
-        """The question as the search sees it, with the terms of the latest commit.
-
-        Raises:
-            CatalogError: as `refresh` does.
-        """
+        """The question as the search sees it; slips in Latin words are put right."""
         self.refresh()
-        # Half a character (a stray surrogate) can be looked up nowhere.
-        text = text.encode("utf-8", "replace").decode("utf-8")
-        return analyse(text, self.segmenter, self.term_table)
+        query = analyse(text, self.segmenter, self.term_table)
+        slips = {}
+        for word in query.latin:
+            # A compound of words that the notes have ("anchorfree") is found by its grams.
+            if len(word) >= _SLIP_WORD and word.isalpha() and not self._known_gram(word):
+                right = self.followers[0].similar_word(word)
+                if right:
+                    slips[word] = right
+        if not slips:
+            return query
+        corrected = re.sub(r"[a-z]+", lambda match: slips.get(match[0], match[0]), query.normalized)
+        return dataclasses.replace(analyse(corrected, self.segmenter, self.term_table), text=text)
+
+    def _known_gram(self, word: str) -> bool:
+        lexical = self.followers[0]
+        return lexical.frequency("words", word) > 0 or lexical.frequency("grams", word) > 0
 
     def search(
         self,
