@@ -47,12 +47,12 @@ gap ::= " " | "\\n" "\\n"? item?
 item ::= "- " | [1-9] [.] " "
 stop ::= [。！？!?；;.]
 unit ::= char | formula | code | less | dot | short
-char ::= [^\\[\\]【】〔〕$`<>\\n\\r\\t。！？!?.\\x00-\\x1f\\x7f-\\x9f]
+char ::= [^\\[\\]【】〔〕$`<>。！？!?.\\x01-\\x1f\\x7f-\\x9f]
 less ::= [<>] [ =0-9]
 dot ::= "." [0-9A-Za-z_]
 short ::= "et al. " | "e.g. " | "i.e. " | "vs. " | "Fig. " | "Eq. " | "cf. "
-formula ::= "$" [^$\\n\\r]{{1,{_FORMULA}}} "$"
-code ::= "`" [^`\\n\\r]{{1,{_CODE}}} "`"
+formula ::= "$" [^$\\x01-\\x1f\\x7f-\\x9f]{{1,{_FORMULA}}} "$"
+code ::= "`" [^`\\x01-\\x1f\\x7f-\\x9f]{{1,{_CODE}}} "`"
 """
 
 
