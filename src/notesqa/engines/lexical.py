@@ -8,6 +8,7 @@ Probabilistic Relevance Framework").
 from __future__ import annotations
 
 import difflib
+import itertools
 import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -37,6 +38,7 @@ _SLIP_LENGTH = 2
 _SLIP_CUTOFF = 0.8
 _MOST_SIMILAR = 3000
 _SEGMENTS = "segments"
+_BATCH = 200
 _MOST_DEAD = 0.2
 """Share of deleted chunks, which still count in tantivy's document frequencies, above
 which the index is built anew."""
@@ -160,20 +162,23 @@ class LexicalEngine:
         # One thread makes one segment, which is what searches fastest.
         writer = index.writer(heap_size=_HEAP_BYTES, num_threads=1)
         try:
-            for key in gone:
-                writer.delete_documents_by_term("key", key)
+            self._delete(writer, gone)
             total = log.count(since, head)
-            for done, entry in enumerate(log.entries(since, head), 1):
+            done = 0
+            entries = log.entries(since, head)
+            while batch := list(itertools.islice(entries, _BATCH)):
                 # Applying a change twice (killed before the state was written) must do no harm.
                 if since:
-                    writer.delete_documents_by_term("key", entry.key)
-                words, grams = self._analyze(entry)
-                document = tantivy.Document()
-                document.add_unsigned("key", entry.key)
-                document.add_text("words", " ".join(words))
-                document.add_text("grams", " ".join(grams))
-                writer.add_document(document)
-                if progress and (done % 200 == 0 or done == total):
+                    self._delete(writer, [entry.key for entry in batch])
+                for entry in batch:
+                    words, grams = self._analyze(entry)
+                    document = tantivy.Document()
+                    document.add_unsigned("key", entry.key)
+                    document.add_text("words", " ".join(words))
+                    document.add_text("grams", " ".join(grams))
+                    writer.add_document(document)
+                done += len(batch)
+                if progress:
                     progress(done, total)
             writer.commit()
         except BaseException:
@@ -187,6 +192,12 @@ class LexicalEngine:
         index.reload()
         self._searcher = index.searcher()
         self._state = state
+
+    def _delete(self, writer: tantivy.IndexWriter, keys: Sequence[int]) -> None:
+        # Not by term: tantivy-py 0.27 takes an int for a signed term, which nothing matches.
+        if keys:
+            members = tantivy.Query.term_set_query(self._schema, "key", list(keys))
+            writer.delete_documents_by_query(members)
 
     # -- searching -------------------------------------------------------------
 
