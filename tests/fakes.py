@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+ROOT = Path(__file__).parent.parent
+"""The repository: where a process that imports `tests` has to run."""
+
 
 class BigramEmbedder:
     """Unit vectors of hashed character bigrams: the same text, the same vector, anywhere.
