@@ -155,7 +155,7 @@ def test_what_is_kept_of_a_prompt_leads_to_the_same_reply(slow: Path) -> None:
             rows.append(model._engine.logits().copy())
         finally:
             model.close()
-    assert np.corrcoef(rows)[0, 1] > 0.999
+    assert np.dot(*rows) > 0.999 * np.linalg.norm(rows[0]) * np.linalg.norm(rows[1])
     assert rows[0].argmax() == rows[1].argmax()
 
 

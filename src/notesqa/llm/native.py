@@ -343,11 +343,7 @@ class Grammar:
 
 @cache
 def _strlen() -> Any:
-    return (
-        ctypes.CDLL(None).strlen
-        if hasattr(ctypes.CDLL(None), "strlen")
-        else ctypes.cdll.msvcrt.strlen
-    )
+    return ctypes.CDLL("msvcrt" if sys.platform == "win32" else None).strlen
 
 
 def _fitting_context(trained: int, per_token: int, room: int) -> int:
