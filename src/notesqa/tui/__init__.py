@@ -34,6 +34,12 @@ def serve(home: Home, settings: Settings, port: int = 8765) -> int:
     Raises:
         ConfigError: textual-serve is not installed, or the port is taken.
     """
-    from notesqa.tui.serving import serve as serve_app
+    try:
+        from notesqa.tui.serving import serve as serve_app
+    except ModuleNotFoundError as error:
+        from notesqa.errors import ConfigError
 
+        raise ConfigError(
+            f"{error.name} is not installed", 'install it: pip install "notesqa[serve]"'
+        ) from error
     return serve_app(home, settings, port)

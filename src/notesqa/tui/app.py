@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from textual import on
 from textual.app import App, SuspendNotSupported
 from textual.binding import Binding, BindingType
+from textual.command import CommandPalette
 from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widget import Widget
@@ -176,6 +177,11 @@ class NotesApp(App[int]):
     async def action_quit(self) -> None:
         """Leave."""
         self.exit(0)
+
+    def action_command_palette(self) -> None:
+        """Everything that can be done here, to be chosen by name."""
+        if not isinstance(self.screen, CommandPalette):
+            self.push_screen(CommandPalette(placeholder=self.words("palette")))
 
     def action_interrupt(self) -> None:
         """Ctrl+C: copy what is selected; stop the answer; or leave, the second time."""

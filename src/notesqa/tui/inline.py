@@ -37,6 +37,10 @@ _PATTERN = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _MAX_NESTING = 6
+# A character with the marks that combine with it, which `safe` may thin out.
+_CLUSTER = re.compile(
+    r".[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]*", re.DOTALL
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,16 +95,18 @@ def _safe(text: str, start: int, style: str, link: str) -> list[Piece]:
         return [Piece(whole, style, start, end, link=link)]
     # Something was dropped or spelled out: keep the exact place of all the rest.
     pieces: list[Piece] = []
-    for index, char in enumerate(text):
-        shown = safe(char, newlines=False)
-        place = start + index if start != NO_PLACE else NO_PLACE
-        if pieces and pieces[-1].exact and len(shown) == 1 and pieces[-1].end == place:
-            last = pieces[-1]
-            pieces[-1] = Piece(last.text + shown, style, last.start, place + 1, link=link)
-        elif shown:
-            pieces.append(
-                Piece(shown, style, place, place + 1 if place != NO_PLACE else place, link=link)
-            )
+    for match in _CLUSTER.finditer(text):
+        shown = safe(match[0], newlines=False)
+        if not shown:
+            continue
+        place = end = NO_PLACE
+        if start != NO_PLACE:
+            place, end = start + match.start(), start + match.end()
+        last = pieces[-1] if pieces else None
+        if last and last.exact and last.end == place and len(shown) == end - place:
+            pieces[-1] = Piece(last.text + shown, style, last.start, end, link=link)
+        else:
+            pieces.append(Piece(shown, style, place, end, link=link))
     return pieces
 
 

@@ -303,6 +303,8 @@ class _Parser:
             return Space(1)
         if len(piece) > 1 and piece[0] == "\\":
             return self.command(piece[1:])
+        if piece == "\\":
+            raise UnrenderableError("a command without a name")
         if piece == "-":
             piece = "−"
         elif piece == "*":

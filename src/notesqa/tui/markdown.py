@@ -7,6 +7,7 @@ keeps the place of every character, so that a citation can be shown where it is.
 from __future__ import annotations
 
 import bisect
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -20,6 +21,11 @@ if TYPE_CHECKING:
     from markdown_it import MarkdownIt
     from markdown_it.token import Token
 
+# markdown-it passes over what is nested deeper than 20 levels; such a text is shown as it is.
+_TOO_DEEP = re.compile(
+    r"^(?:[ \t]*(?:>|[-*+]|\d{1,9}[.)])){16}|^[ \t]{36,}(?:[-*+]|\d{1,9}[.)])[ \t]",
+    re.MULTILINE,
+)
 BlockKind = Literal["heading", "paragraph", "code", "mathematics", "table", "rule", "space"]
 
 
@@ -84,7 +90,7 @@ def blocks_of(text: str, *, markdown: bool = True, show_source: bool = False) ->
     shadow = "".join([*parts, text[at:]])
     by_place = {formula.start: formula for formula in found}
     reader = _Reader(shadow, by_place, show_source)
-    return reader.markdown() if markdown else reader.plain()
+    return reader.markdown() if markdown and not _TOO_DEEP.search(shadow) else reader.plain()
 
 
 @lru_cache(maxsize=1)

@@ -7,6 +7,8 @@ they cannot draw, and the caller shows the source instead.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from functools import lru_cache
 
 from rich.cells import cell_len
@@ -276,12 +278,13 @@ def _script(node: Node, mark: str) -> str:
     return f"{mark}{text}" if _is_single(text) else f"{mark}({text})"
 
 
+_AIR = re.compile(r" *([^\w\s]) *")
+
+
 def _compact(node: Node) -> str:
     """A script's text: tight, as TeX sets it."""
     text = _tidy(_flat(node))
-    for operator in "+−=<>≤≥≠|∈→,:·×":
-        text = text.replace(f" {operator} ", operator).replace(f"{operator} ", operator)
-    return text
+    return _AIR.sub(lambda match: match[1], text)
 
 
 def _is_single(text: str) -> bool:
@@ -323,7 +326,9 @@ def _accented(text: str, mark: str) -> str:
         along = {letters[0]} if not text.isalpha() else {letters[len(letters) // 2]}
     else:
         along = {letters[len(letters) // 2]}
-    return "".join(c + mark if i in along else c for i, c in enumerate(text))
+    marked = "".join(c + mark if i in along else c for i, c in enumerate(text))
+    # One character where Unicode has it: fonts draw it better than the pair.
+    return unicodedata.normalize("NFC", marked)
 
 
 # -- a block ----------------------------------------------------------------------

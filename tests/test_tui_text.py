@@ -1,0 +1,278 @@
+"""Notes as lines: nothing lost, nothing broken, every character knows its place."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from notesqa.records import Answer, Citation, Sentence
+from notesqa.text.latex import formulas
+from notesqa.text.terminal import safe
+from notesqa.tui import export, queries
+from notesqa.tui.answers import Exchange, exchange_lines
+from notesqa.tui.flow import NO_PLACE, Line, Piece, wrap
+from notesqa.tui.layout import lay_out
+from notesqa.tui.markdown import blocks_of, outline, plain_text
+from notesqa.tui.search_screen import snippet
+from notesqa.tui.surface import STYLES
+from notesqa.tui.wording import Wording, choose
+from tests.tui_fake import DDIM, DEEPFACE, HOSTILE, L1, OVERFITTING
+
+CORPUS = Path(__file__).parent.parent / "corpus"
+NOT_FIRST = set("，。、；：？！）》」』】”’")
+
+
+def shown(lines: list[Line]) -> str:
+    return "\n".join(line.text for line in lines)
+
+
+# -- wrapping -----------------------------------------------------------------------
+
+_TEXT = st.text(alphabet="ab1 中文，。（）“”-—、éx̂", max_size=80)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_TEXT, st.integers(8, 40))
+def test_wrapping_keeps_every_character_in_place(text: str, width: int) -> None:
+    lines = wrap([Piece(text, "", 0, len(text))], width)
+    assert all(line.width <= width for line in lines)
+    kept = [(p.start, p.text) for line in lines for p in line.pieces]
+    for start, part in kept:
+        assert text[start : start + len(part)] == part
+    assert "".join(part for _, part in kept).replace(" ", "") == text.replace(" ", "")
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(alphabet="中文字，。（）“”、", max_size=60), st.integers(16, 40))
+def test_no_line_begins_with_a_closing_mark(text: str, width: int) -> None:
+    # A run of marks longer than a line has to break somewhere.
+    if any(len(run) > 5 for run in _runs(text)):
+        return
+    for line in wrap([Piece(text)], width)[1:]:
+        assert line.text[:1] not in NOT_FIRST
+
+
+def _runs(text: str) -> list[str]:
+    runs = [""]
+    for char in text:
+        runs[-1] += char
+        if char in "中文字":
+            runs.append("")
+    return runs
+
+
+def test_a_formula_is_never_broken() -> None:
+    text = "我们把它写成 $q(x_{t-1}\\mid x_t, x_0)=a+b$ 的样子，然后继续。"
+    for width in range(24, 60):
+        lines = lay_out(blocks_of(text), width)
+        assert any("q(xₜ₋₁ | xₜ, x₀) = a + b" in line.text for line in lines)
+
+
+def test_a_display_formula_that_is_too_wide_breaks_before_a_relation_or_shows_its_source() -> None:
+    text = "$$x=a+b+c+d+e+f+g+h+i+j\\qquad y=\\frac{\\text{一个很长的分子分子分子}}{b}$$"
+    wide, narrow, tiny = (shown(lay_out(blocks_of(text), width)) for width in (100, 50, 14))
+    assert "────" in wide and "y" in wide.split("\n")[1]
+    assert "────" in narrow and all(cell_len(row) <= 50 for row in narrow.split("\n"))
+    assert "\\frac" in tiny
+
+
+# -- places -------------------------------------------------------------------------
+
+TEXTS = {"l1": L1, "overfitting": OVERFITTING, "ddim": DDIM, "deepface": DEEPFACE}
+
+
+def _corpus() -> list[str]:
+    return [p.read_text(encoding="utf-8") for p in sorted(CORPUS.glob("*.md"))[:12]]
+
+
+@pytest.mark.parametrize("markdown", [True, False])
+def test_what_is_shown_stands_at_its_place(markdown: bool) -> None:
+    for text in [*TEXTS.values(), HOSTILE, *_corpus()]:
+        for line in lay_out(blocks_of(text, markdown=markdown), 60):
+            for piece in line.pieces:
+                if piece.exact and not piece.solid:
+                    assert safe(text[piece.start : piece.end], newlines=False) == piece.text
+
+
+def test_every_letter_of_a_note_is_shown_somewhere() -> None:
+    for text in [*TEXTS.values(), *_corpus()]:
+        covered = bytearray(len(text))
+        for line in lay_out(blocks_of(text), 70):
+            for piece in line.pieces:
+                if piece.start != NO_PLACE:
+                    covered[piece.start : piece.end] = b"\1" * (piece.end - piece.start)
+        inside = bytearray(len(text))
+        for formula in formulas(text):
+            inside[formula.start : formula.end] = b"\1" * (formula.end - formula.start)
+        missed = [
+            i
+            for i, char in enumerate(text)
+            if "\u4e00" <= char <= "\u9fff" and not covered[i] and not inside[i]
+        ]
+        around = [text[max(0, i - 10) : i + 10] for i in missed[:3]]
+        assert not missed, around
+
+
+def test_a_cited_span_is_found_on_a_line() -> None:
+    for quote in ("L1 正则化等价于拉普拉斯先验", "早停", "坐标下降", "max(abs(w)", "拉普拉斯 | 是"):
+        text = L1 if quote in L1 else OVERFITTING
+        start = text.index(quote)
+        lines = lay_out(blocks_of(text), 50)
+        end = start + len(quote)
+        assert any(
+            p.start != NO_PLACE and p.start < end and p.end > start
+            for line in lines
+            for p in line.pieces
+        ), quote
+
+
+def test_a_note_is_rendered() -> None:
+    text = shown(lay_out(blocks_of(L1), 70))
+    assert "**" not in text and "```" not in text and "](" not in text
+    assert "▌ 贝叶斯角度" in text
+    assert "• 坐标下降" in text
+    assert "Lasso │ λ‖w‖₁" in text
+    assert "  1. 更多的数据。" not in shown(lay_out(blocks_of(OVERFITTING), 70))
+    assert "1. 更多的数据。" in shown(lay_out(blocks_of(OVERFITTING), 70))
+    assert "▎ 过拟合不是模型太大" in shown(lay_out(blocks_of(OVERFITTING), 70))
+    assert [h.text for h in outline(blocks_of(L1))] == ["贝叶斯角度", "稀疏性"]
+
+
+def test_source_of_formulas_on_demand() -> None:
+    blocks = blocks_of(L1, show_source=True)
+    assert "\\frac{1}{2b}" in shown(lay_out(blocks, 70, show_source=True))
+
+
+def test_only_known_styles_are_used() -> None:
+    used = {
+        name
+        for text in [*TEXTS.values(), HOSTILE, *_corpus()]
+        for line in lay_out(blocks_of(text), 60)
+        for piece in line.pieces
+        for name in piece.style.split()
+    }
+    assert used <= set(STYLES)
+    assert {"heading-2", "formula", "code-block", "strong", "link"} <= used
+
+
+# -- hostile text ---------------------------------------------------------------------
+
+
+def _harmless(text: str) -> bool:
+    bad = {chr(c) for c in (*range(32), *range(127, 160)) if c != 10}
+    bad |= set("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200b\u200e\u200f\ufeff")
+    return not bad & set(text)
+
+
+@pytest.mark.parametrize("width", [20, 78, 160])
+@pytest.mark.parametrize("markdown", [True, False])
+def test_hostile_text_changes_nothing_but_itself(width: int, markdown: bool) -> None:
+    lines = lay_out(blocks_of(HOSTILE, markdown=markdown), width)
+    assert all(line.width <= width for line in lines)
+    assert _harmless(shown(lines))
+    assert "[bold red]标记[/]" in shown(lines).replace("\n", "")
+    assert "[@click=app.quit]点我[/]" in shown(lines).replace("\n", "")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.text(max_size=200), st.integers(12, 60))
+def test_any_text_is_laid_out_within_its_width(text: str, width: int) -> None:
+    lines = lay_out(blocks_of(text), width)
+    assert _harmless(shown(lines))
+    # A list nested deeper than the pane is wide cannot be kept within it.
+    if text.count(">") + text.count("-") + text.count("+") + text.count("*") < 3:
+        assert all(line.width <= width for line in lines)
+    assert plain_text(text).count("\n") == 0
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["[" * 20_000, "**a " * 10_000, "`" * 20_000, "> " * 3000 + "a", "a" * 100_000, "$x" * 8000],
+    ids=["brackets", "stars", "ticks", "quotes", "one word", "dollars"],
+)
+def test_a_text_made_to_be_slow_is_not(text: str) -> None:
+    began = time.perf_counter()
+    lines = lay_out(blocks_of(text), 80)
+    assert lines
+    assert time.perf_counter() - began < 6
+
+
+def test_an_answer_cannot_style_or_link_itself() -> None:
+    evil = "[red]红[/] \x1b[2J [1](cite:1:9) ```\nunclosed"
+    citation = Citation(1, "c", "d", "[b]题[/b]\x1b[0m", "corpus/\u202ea.md:1", "x", 0, 1)
+    answer = Answer(
+        "问\x07", (Sentence(evil, (1, 7), False, "\x1b]52;c;x\x07"),), (citation,), False, "m"
+    )
+    exchange = Exchange(1, "问\x07题", state="done", answer=answer)
+    lines = exchange_lines(exchange, 60, Wording("zh"))
+    assert _harmless(shown(lines))
+    links = {p.link for line in lines for p in line.pieces if p.link}
+    assert not any(link.startswith("cite:1:9") for link in links)
+    assert "cite:1:1" in links and "cite:1:7" not in links
+    assert "⚠" in shown(lines)
+
+
+# -- searching, exporting, words --------------------------------------------------------
+
+
+def test_filters_are_read_as_they_are_typed() -> None:
+    query = queries.parse('DDIM tag:扩散 source:ddim after:2024 before:2024-02 tag:"两 词"')
+    assert query.text == "DDIM"
+    assert query.tags == ("扩散", "两 词")
+    assert query.sources == ("*ddim*",)
+    assert (query.after, query.before) == ("2024-01-01", "2024-02-29")
+    assert queries.parse("a tag:").tags == ()
+    assert queries.parse("a after:soon").bad_date == "soon"
+    assert queries.parse("http://x.y").text == "http://x.y"
+
+
+def test_filters_are_completed() -> None:
+    assert queries.complete("x ta", [], []) == "x tag:"
+    assert queries.complete("x tag:扩", ["扩散模型", "先验"], []) == "x tag:扩散模型"
+    assert queries.complete("tag:a", ["a b"], []) == 'tag:"a b"'
+    assert queries.complete("x", ["y"], []) is None
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.text(max_size=50), st.lists(st.text(min_size=1, max_size=3), max_size=4))
+def test_matches_are_where_they_say(text: str, words: list[str]) -> None:
+    last = 0
+    for start, end in queries.matches(text, words):
+        assert last <= start < end <= len(text)
+        assert text[start:end].lower() in {w.lower() for w in words}
+        last = end
+
+
+def test_a_snippet_holds_the_match_and_fits() -> None:
+    text = "前文。" * 100 + "拉普拉斯先验" + "后文。" * 100
+    rows = snippet(text, ["拉普拉斯"], 40, 2)
+    assert any("拉普拉斯" in row for row in rows)
+    assert all(cell_len(row) <= 40 for row in rows) and len(rows) == 2
+
+
+def test_export_numbers_its_footnotes_over_all_answers(tmp_path: Path) -> None:
+    def answer(n: int) -> Answer:
+        citation = Citation(1, "c", "d", f"题{n}", "corpus/a.md:3", f"引文{n}\n第二行", 0, 1)
+        return Answer(f"问{n}", (Sentence(f"答{n}。", (1,)),), (citation,), False, "extractive")
+
+    path = export.export(tmp_path, "关于/先验: 的问题", [answer(1), answer(2)])
+    text = path.read_text(encoding="utf-8")
+    assert path.parent == tmp_path and "/" not in path.name
+    assert "答1。[^1]" in text and "答2。[^2]" in text
+    assert "[^2]: 题2, `corpus/a.md:3`: “引文2 第二行”" in text
+    assert export.export(tmp_path, "关于/先验: 的问题", []) != path
+
+
+def test_every_word_exists_in_both_languages() -> None:
+    zh, en = Wording("zh"), Wording("en")
+    for key in zh.keys():  # noqa: SIM118 - no mapping
+        assert zh(key) and en(key)
+    assert choose("", {"LANG": "en_US.UTF-8"}).language == "en"
+    assert choose("", {"LANG": "zh_CN.UTF-8"}).language == "zh"
+    assert choose("", {"LANG": "C.UTF-8"}).language == "zh"
+    assert choose("en", {"LANG": "zh_CN.UTF-8"}).language == "en"
