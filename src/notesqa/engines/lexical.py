@@ -10,6 +10,8 @@ from __future__ import annotations
 import difflib
 import itertools
 import math
+import os
+import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -74,20 +76,33 @@ class LexicalEngine:
         self._schema = _schema()
         self._searcher: tantivy.Searcher | None = None
         self._lock = threading.Lock()
+        self._links: tempfile.TemporaryDirectory[str] | None = None
         if self._state is not None and self._open(self._state) is None:
             self._state = None
 
     def _open(self, state: State) -> tantivy.Index | None:
         """Open the index that `state` tells of; None where it is damaged."""
+        folder = self._folder / state.files[0]
         try:
-            index = tantivy.Index.open(str(self._folder / state.files[0]))
+            if folder.is_dir() and not os.access(folder, os.W_OK):
+                folder = self._mirror(folder)
+            index = tantivy.Index.open(str(folder))
             index.register_tokenizer(_ANALYZER, _analyzer())
             index.reload()
             self._searcher = index.searcher()
-        except ValueError:
+        except (ValueError, OSError):
             # Derived data: catch_up makes it anew.
             return None
         return index
+
+    def _mirror(self, folder: Path) -> Path:
+        """A folder of links to an index on read-only ground, where tantivy can put its lock."""
+        self._links = tempfile.TemporaryDirectory(prefix="notesqa-")
+        place = Path(self._links.name)
+        for file in folder.iterdir():
+            if file.suffix != ".lock":
+                (place / file.name).symlink_to(file.resolve())
+        return place
 
     @property
     def commit(self) -> int:
