@@ -11,6 +11,7 @@ import json
 import os
 import queue
 import random
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -56,7 +57,7 @@ class OpenAIChatModel:
             url = httpx.URL(settings.base_url.rstrip("/"))
         except (httpx.InvalidURL, ValueError) as error:
             raise _bad_address(settings.base_url) from error
-        if url.scheme not in ("http", "https") or not url.host or " " in url.host:
+        if url.scheme not in ("http", "https") or not url.host or re.search(r"[\s%]", url.host):
             raise _bad_address(settings.base_url)
         self._base = str(url) if url.path.rstrip("/") else f"{url}/v1".replace("//v1", "/v1")
         self._settings = settings
