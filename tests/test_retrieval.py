@@ -1,0 +1,515 @@
+"""Finding passages: exact places, every spelling, filters, and no way to break it."""
+
+from __future__ import annotations
+
+import datetime
+import os
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from notesqa.api import Notes
+from notesqa.config import Home, RetrievalSettings, Settings
+from notesqa.errors import CatalogError, NotesqaError
+from notesqa.records import Passage
+from notesqa.retrieval import Retriever
+from notesqa.retrieval.features import FEATURES, Candidate, features, longest_common
+from notesqa.retrieval.query import analyse, content_of, kind_of
+from notesqa.retrieval.ranking import load_weights, logistic, score
+from notesqa.retrieval.terms import TermTable, builtin_terms
+from notesqa.text.normalize import normalize
+from notesqa.text.segment import Segmenter
+from tests.conftest import NOTES
+from tests.fakes import BigramEmbedder, article
+
+
+def line_of(home: Path, source: str) -> str:
+    path, _, line = source.rpartition(":")
+    return (home / path).read_text(encoding="utf-8").split("\n")[int(line) - 1]
+
+
+def assert_exact(notes: Notes | Retriever, home: Path, passages: list[Passage]) -> None:
+    """Every passage is where it says."""
+    for rank, passage in enumerate(passages, 1):
+        assert passage.rank == rank
+        document = notes.document(passage.document_id)
+        assert document.text[passage.start : passage.end] == passage.text
+        assert passage.text.strip()
+        first = passage.text.split("\n")[0]
+        assert first in line_of(home, passage.source)
+
+
+# -- exact places -----------------------------------------------------------------------------
+
+
+def test_passages_stand_where_they_say(indexed: Notes, home: Home) -> None:
+    passages = indexed.search("归一化 anchor 动量 蒸馏 训练", k=50)
+    assert {p.title for p in passages} >= {"批归一化", "无锚框检测"}
+    assert_exact(indexed, home.path, passages)
+    scores = [p.score for p in passages]
+    assert scores == sorted(scores, reverse=True)
+    indexed.index(full=True)
+    assert_exact(indexed, home.path, indexed.search("归一化 anchor 动量 蒸馏 训练", k=50))
+    with Retriever.open(home.path) as retriever:
+        assert_exact(retriever, home.path, retriever.search("归一化 anchor 动量", k=50))
+
+
+blocks = st.one_of(
+    st.text(alphabet="卷积池化的是在，。！ab1 \t", min_size=1, max_size=60),
+    st.sampled_from(
+        [
+            "## 小节标题", "# 大标题 *强调*", "- 第一项\n- 第二项", "1. 一\n2. 二",
+            "$$\n\\lambda \\|w\\|_2^2\n$$", "行内 $x_i$ 与 \\(y\\)。", "| 甲 | 乙 |\n|---|---|\n| 1 | 2 |",
+            "```python\ndef f(x):\n\n    return x  # 注释。\n```", "> 引用", "---", "<b>标签</b>",
+            "😀👨‍👩‍👧 表情", "𝑝_1 与 ａｂｃ", "\u202e反向", "e\u0301e\u0301", "长" * 400, "word " * 200,
+        ]
+    ),
+)  # fmt: skip
+
+
+@settings(max_examples=10)
+@given(bodies=st.lists(st.lists(blocks, min_size=1, max_size=8), min_size=1, max_size=3))
+def test_any_note_is_cited_exactly(
+    bodies: list[list[str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    (folder / "corpus").mkdir()
+    for number, body in enumerate(bodies):
+        path = folder / "corpus" / f"n{number}.md"
+        path.write_bytes("\n\n".join(body).encode())
+    with pytest.MonkeyPatch.context() as patch:
+        fake = BigramEmbedder()
+        patch.setattr("notesqa.retrieval.retriever.open_embedder", lambda _settings: fake)
+        home = Home(folder)
+        for full in (False, True):
+            with Notes(home, Settings()) as notes:
+                notes.index(full=full)
+                for query in ("卷积 池化", "标题", "word", "lambda", "长长长", "ab"):
+                    for passage in notes.search(query, k=20):
+                        document = notes.document(passage.document_id)
+                        assert document.text[passage.start : passage.end] == passage.text
+                        for other in notes.retriever.neighbours(passage):
+                            assert document.text[other.start : other.end] == other.text
+
+
+def test_the_record_is_whole(indexed: Notes, home: Home) -> None:
+    long = (
+        f"开头{'甲' * 600}\n\n## 训练\n\n{'乙' * 600}\n\n## 推理\n\n推理时用滑动平均。{'丙' * 600}"
+    )
+    (home.corpus / "long.md").write_text(article("长文", long), encoding="utf-8")
+    indexed.index()
+    passage = indexed.search("推理时用滑动平均", sources=["long.md"])[0]
+    assert passage.title == "长文"
+    assert passage.heading == "推理", "the title is not said again"
+    assert line_of(home.path, passage.source) == "## 推理"
+    assert passage.scores.keys() == set(FEATURES)
+    assert passage.score == pytest.approx(
+        score([passage.scores[name] for name in FEATURES], load_weights().rank)
+    )
+
+
+# -- what is asked for ----------------------------------------------------------------------------
+
+
+def first(notes: Notes, query: str) -> str:
+    passages = notes.search(query)
+    return passages[0].title if passages else ""
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "anchor free",
+        "anchor-free",
+        "Anchorfree",
+        "ANCHOR FREE",
+        "ａｎｃｈｏｒ－ｆｒｅｅ",
+        "anchor‑free 检测",
+    ],
+)
+def test_hyphens_case_and_width(indexed: Notes, query: str) -> None:
+    assert first(indexed, query) == "无锚框检测"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "批归一化在推理时用什么",
+        "批歸一化在推理時用什麼",
+        "batch normalization 推理",
+        "Batch-Normalization at inference",
+        "BN 推理时怎么做",
+        "批归一化",
+    ],
+)
+def test_scripts_and_languages_meet(indexed: Notes, query: str) -> None:
+    """`BN` and `Batch Normalization` are defined by the note itself."""
+    assert first(indexed, query) == "批归一化"
+
+
+def test_terms_of_a_new_note_count_at_once(
+    indexed: Notes, home: Home, make_home: Callable[..., Home]
+) -> None:
+    indexed.search("先开着")
+    note = "灰狼步进法（Grey Wolf Stepping，GWS）每一步都向最好的三只狼靠拢。"
+    (home.corpus / "wolf.md").write_text(article("群体搜索", note), encoding="utf-8")
+    (home.corpus / "decoy.md").write_text(article("别的", "灰色的东西，步进电机。"), "utf-8")
+    indexed.index()
+    assert first(indexed, "What does GWS do?") == "群体搜索"
+    assert first(indexed, "grey wolf stepping") == "群体搜索"
+    assert "灰狼步进法" in {
+        form for concept in indexed.retriever.analyse("GWS").concepts for form in concept.all_forms
+    }
+
+
+def test_k(indexed: Notes) -> None:
+    assert len(indexed.search("训练", k=1)) == 1
+    assert len(indexed.search("训练", k=1000)) <= indexed.status().chunks
+    for k in (0, -3):
+        with pytest.raises(NotesqaError, match="k must be at least 1"):
+            indexed.search("训练", k=k)
+
+
+def test_k_of_the_settings(home: Home, embedder: BigramEmbedder) -> None:
+    with Notes(home, Settings(retrieval=RetrievalSettings(k=2))) as notes:
+        notes.index()
+        assert len(notes.search("训练 归一化 动量 anchor")) == 2
+
+
+@pytest.mark.parametrize(
+    "query", ["", "   ", "\n\t", "\u200b\u200b", "，。！？", "\x00\x1b", "😀", "\ud800"]
+)
+def test_a_query_of_nothing_finds_nothing(indexed: Notes, query: str) -> None:
+    assert indexed.search(query) == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "是什么",
+        "为什么？",
+        "what is the",
+        "怎么 如何 哪些",
+        "Dropout 😀👨‍👩‍👧",
+        "Drop\x00out \x1b[31m 随机",
+        "随机丢弃\ud800",
+        '" OR words:* AND (NOT',
+        "a" * 10_000,
+        "随机丢弃神经元" * 1500,
+        "\u202eDropout",
+        "$\\frac{x-\\mu}{\\sigma}$ \\lambda",
+        "%s {0} \\",
+        "'; DROP TABLE chunks; --",
+    ],
+)
+def test_no_query_breaks_it(indexed: Notes, home: Home, query: str) -> None:
+    assert_exact(indexed, home.path, indexed.search(query))
+
+
+@settings(max_examples=60)
+@given(query=st.text(max_size=60))
+def test_any_text_may_be_asked(query: str, any_notes: Notes) -> None:
+    for passage in any_notes.search(query):
+        document = any_notes.document(passage.document_id)
+        assert document.text[passage.start : passage.end] == passage.text
+
+
+@pytest.fixture(scope="module")
+def any_notes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notes]:
+    folder = tmp_path_factory.mktemp("asked")
+    for name, content in NOTES.items():
+        path = folder / "corpus" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+    with pytest.MonkeyPatch.context() as patch:
+        fake = BigramEmbedder()
+        patch.setattr("notesqa.retrieval.retriever.open_embedder", lambda _settings: fake)
+        with Notes(Home(folder), Settings()) as notes:
+            notes.index()
+            yield notes
+
+
+# -- filters ------------------------------------------------------------------------------------
+
+
+def sources(passages: list[Passage]) -> set[str]:
+    return {p.source.rpartition(":")[0] for p in passages}
+
+
+def test_filters(indexed: Notes) -> None:
+    query = "训练 归一化 anchor 动量"
+
+    def found(**filters: object) -> set[str]:
+        return sources(indexed.search(query, k=20, **filters))  # type: ignore[arg-type]
+
+    markdown = {"corpus/batchnorm.md", "corpus/detection/anchors.md"}
+    assert found() > markdown
+    assert found(sources=["*.md"]) == markdown
+    assert found(sources="*.md") == markdown, "a lone glob is one glob"
+    assert found(sources=["corpus/detection/*", "feed-1.txt"]) == {
+        "corpus/detection/anchors.md", "corpus/feed-1.txt",
+    }  # fmt: skip
+    assert found(tags=["Detection"]) == {"corpus/detection/anchors.md"}
+    assert found(tags="训练") == {"corpus/batchnorm.md"}
+    assert found(after="2024-01-01") == {"corpus/batchnorm.md"}
+    assert found(before=datetime.date(2023, 1, 15)) == {"corpus/detection/anchors.md"}
+    moment = datetime.datetime(2023, 1, 15, 23, 59, tzinfo=datetime.UTC)
+    assert found(after=moment, before=moment) == {"corpus/detection/anchors.md"}
+    assert found(sources=["nothing"]) == set()
+    assert found(after="2030-01-01") == set()
+
+
+@pytest.mark.parametrize("date", ["yesterday", "2024-13-01", "", "01/02/2024"])
+def test_a_malformed_date(indexed: Notes, date: str) -> None:
+    with pytest.raises(NotesqaError, match="after is no date") as caught:
+        indexed.search("训练", after=date)
+    assert "YYYY-MM-DD" in caught.value.hint
+
+
+# -- passages, not documents ------------------------------------------------------------------------
+
+
+def test_a_document_does_not_crowd_out_the_others(
+    make_home: Callable[..., Home], embedder: BigramEmbedder
+) -> None:
+    long = "\n\n".join(
+        f"## 第{n}节\n\n梯度裁剪的第{n}种做法，{'细节' * 120}{n}。" for n in range(12)
+    )
+    home = make_home(
+        "crowd",
+        {
+            "long.md": article("梯度裁剪大全", long),
+            **{
+                f"s{n}.md": article(f"短{n}", f"梯度裁剪在场合{n * 37}里的用处。") for n in range(4)
+            },
+        },
+    )
+    with Notes(home, Settings()) as notes:
+        notes.index()
+        passages = notes.search("梯度裁剪", k=6)
+        per_document = [p.document_id for p in passages]
+        assert max(per_document.count(d) for d in per_document) <= 3
+
+
+def test_near_duplicates_are_shown_once(
+    make_home: Callable[..., Home], embedder: BigramEmbedder
+) -> None:
+    text = "余弦退火把学习率从最大值按余弦曲线降到最小值，再重新开始，称为热重启。" * 2
+    home = make_home("copies", {f"c{n}.md": article(f"抄{n}", text) for n in range(3)})
+    with Notes(home, Settings()) as notes:
+        notes.index()
+        assert len([p for p in notes.search("余弦退火") if "余弦曲线" in p.text]) == 1
+
+
+def test_neighbours(indexed: Notes, home: Home) -> None:
+    long = "\n\n".join(f"## 第{n}节\n\n内容{n}{'字' * 400}" for n in range(5))
+    (home.corpus / "long.md").write_text(article("长文", long), encoding="utf-8")
+    indexed.index()
+    passage = next(p for p in indexed.search("内容2", sources=["long.md"]) if "内容2" in p.text)
+    before, after = indexed.retriever.neighbours(passage)
+    assert before.end <= passage.start < passage.end <= after.start
+    assert "内容1" in before.text
+    assert "内容3" in after.text
+    assert len(indexed.retriever.neighbours(passage, before=9, after=0)) >= 2
+    (home.corpus / "long.md").unlink()
+    indexed.index()
+    assert indexed.retriever.neighbours(passage) == []
+
+
+# -- many readers -----------------------------------------------------------------------------------
+
+
+def test_eight_threads_at_once_find_the_same(indexed: Notes) -> None:
+    queries = ["随机丢弃", "动量", "批归一化 推理", "anchor free", "蒸馏 温度"]
+    wanted = {query: indexed.search(query) for query in queries}
+    indexed.close()
+    wrong: list[object] = []
+
+    def search() -> None:
+        try:
+            for query in queries * 3:
+                if indexed.search(query) != wanted[query]:
+                    wrong.append(query)
+        except BaseException as error:
+            wrong.append(error)
+            raise
+
+    threads = [threading.Thread(target=search) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_another_reader_follows_a_rebuild(
+    indexed: Notes, home: Home, embedder: BigramEmbedder
+) -> None:
+    with Retriever.open(home.path) as reader:
+        assert reader.search("随机丢弃")[0].text
+        (home.corpus / "new.md").write_text(article("新", "鹦鹉螺的壳是对数螺线。"), "utf-8")
+        indexed.index()
+        assert reader.search("鹦鹉螺")[0].title == "新"
+        assert reader.refresh() == 2
+
+
+def test_a_passage_found_before_a_change_keeps_its_text(indexed: Notes, home: Home) -> None:
+    """Between finding and showing, the note may change: what was found is shown."""
+    path = home.corpus / "long.md"
+    parts = [f"条件随机场的第{n}点：{chr(0x4E00 + n) * 480}。" for n in range(4)]
+    path.write_text(article("长文", "\n\n".join(parts)), encoding="utf-8")
+    indexed.index()
+    retriever = indexed.retriever
+    hits = retriever.hits(retriever.analyse("条件随机场"))
+    before = retriever.passages(hits, 10)
+    assert any(p.end - p.start > 600 for p in before), "neighbours were joined"
+    path.write_text(article("长文", "\n\n".join(["前面多了一段。", *parts])), encoding="utf-8")
+    indexed.index()
+    assert retriever.passages(hits, 10) == before
+    assert retriever.search("条件随机场") != before
+
+
+# -- opening ----------------------------------------------------------------------------------------
+
+
+def test_opening_without_an_index(make_home: Callable[..., Home]) -> None:
+    with pytest.raises(CatalogError, match="there is no index yet"):
+        Retriever.open(make_home("bare").path)
+
+
+def test_a_damaged_engine_heals_itself(indexed: Notes, home: Home) -> None:
+    indexed.close()
+    for path in home.index.rglob("*"):
+        if path.is_file() and path.suffix in (".faiss", ".idx", ".term"):
+            path.write_bytes(path.read_bytes()[:50])
+    with Retriever.open(home.path) as retriever:
+        assert retriever.search("随机丢弃")[0].source == "corpus/feed-1.txt:4"
+
+
+def test_an_unknown_document(indexed: Notes) -> None:
+    with pytest.raises(CatalogError, match="no document"):
+        indexed.document("nobody")
+
+
+# -- the question ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("question", "kind"),
+    [
+        ("什么是感受野?", "what"),
+        ("What is a receptive field?", "what"),
+        ("为什么要归一化", "why"),
+        ("Adam 和 SGD 有什么区别", "compare"),
+        ("GBDT 的优缺点", "pros"),
+        ("有哪些激活函数", "list"),
+        ("mAP 怎么算", "how"),
+        ("LFW 上的准确率是多少", "number"),
+        ("BERT 是谁提出的", "who"),
+        ("感受野", "other"),
+    ],
+)
+def test_kinds_of_questions(question: str, kind: str) -> None:
+    assert kind_of(normalize(question)) == kind
+
+
+@pytest.mark.parametrize(
+    ("question", "content"),
+    [
+        ("请问什么是感受野？", "感受野"),
+        ("what is the receptive field", "receptive field"),
+        ("是什么？", "是什么"),
+        ("Dropout为什么有效?", "dropout 有效"),
+    ],
+)
+def test_question_words_are_no_content(question: str, content: str) -> None:
+    assert content_of(normalize(question)) == content
+
+
+def test_an_empty_question_can_be_analysed() -> None:
+    query = analyse("", Segmenter(), TermTable(()))
+    assert (query.words, query.grams, query.concepts, query.content) == ({}, {}, (), "")
+
+
+# -- terms ----------------------------------------------------------------------------------------
+
+
+def forms(table: TermTable, text: str) -> dict[str, set[str]]:
+    return {c.surface: set(c.forms) for c in table.in_text(normalize(text))}
+
+
+def test_terms_are_found_longest_first_and_whole() -> None:
+    table = TermTable(
+        [("批归一化|批标准化", "Batch Normalization", "BN"), ("归一化", "normalization", ""),
+         ("生成对抗网络", "Generative Adversarial Network", "GAN")]
+    )  # fmt: skip
+    assert forms(table, "批归一化有用") == {
+        "批归一化": {"批标准化", "batch normalization", "bn"},
+    }
+    assert forms(table, "Batch-Normalization!").keys() == {"batch-normalization"}
+    assert forms(table, "batchnormalization").keys() == {"batchnormalization"}
+    assert forms(table, "organ and bnx") == {}
+    assert "gan" in forms(table, "用GAN生成")
+    assert forms(table, "") == {}
+
+
+def test_the_table_that_ships_is_well_formed() -> None:
+    rows = builtin_terms()
+    for zh, en, abbr in rows:
+        names = [n for column in (zh, en, abbr) for n in column.split("|") if n]
+        assert len(names) >= 2, (zh, en, abbr)
+        assert all(n == n.strip() and "\t" not in n for n in names)
+        assert len(set(names)) == len(names), names
+    assert len(set(rows)) == len(rows)
+
+
+# -- ranking --------------------------------------------------------------------------------------
+
+
+def test_every_weight_belongs_to_a_feature() -> None:
+    weights = load_weights()
+    assert weights.rank.keys() <= set(FEATURES)
+    assert 0.0 < weights.threshold <= weights.nearest < 1.0
+
+
+def test_features_are_named_and_plain() -> None:
+    segmenter, table = Segmenter(), TermTable([("感受野", "receptive field", "")])
+    query = analyse("感受野怎么计算? 3x3", segmenter, table)
+    idf = dict.fromkeys(query.words, 2.0)
+    near = Candidate(1, "感受野的计算: 3x3 卷积叠两层是 5x5。", "感受野", 9.0, 4.0, 0.8)
+    far = Candidate(2, "别的东西。" * 30, "别的", 0.0, 0.0, 0.0)
+    a = dict(zip(FEATURES, features(query, near, idf), strict=True))
+    b = dict(zip(FEATURES, features(query, far, idf), strict=True))
+    assert all(isinstance(v, float) for v in (*a.values(), *b.values()))
+    assert a["title_coverage"] > 0
+    assert a["coverage"] > b["coverage"] == 0.0
+    assert score(list(a.values()), load_weights().rank) > score(
+        list(b.values()), load_weights().rank
+    )
+
+
+@given(st.text(alphabet="abc卷积", max_size=12), st.text(alphabet="abc卷积", max_size=30))
+def test_longest_common_run(needle: str, text: str) -> None:
+    runs = [needle[i:j] for i in range(len(needle)) for j in range(i, len(needle) + 1)]
+    assert longest_common(needle, text) == max((len(r) for r in runs if r in text), default=0)
+
+
+@given(st.floats(allow_nan=False))
+def test_logistic_never_overflows(x: float) -> None:
+    assert 0.0 <= logistic(x) <= 1.0
+
+
+def test_what_the_home_is_named_by(
+    home: Home, indexed: Notes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(home.corpus / "detection")
+    with Retriever.open() as retriever:
+        assert retriever.search("随机丢弃")
+    monkeypatch.chdir("/")
+    with Retriever.open(os.fspath(home.path)) as retriever:
+        assert retriever.search("随机丢弃")
