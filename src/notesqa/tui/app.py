@@ -225,7 +225,8 @@ class NotesApp(App[int]):
         return ""
 
     def _screen_of(self, kind: type[Screen[Any]]) -> Any:
-        return next((s for s in self.screen_stack if isinstance(s, kind)), None)
+        """The screen of this kind, if it is shown and has its widgets."""
+        return next((s for s in self.screen_stack if isinstance(s, kind) and s.is_mounted), None)
 
     @property
     def corpus_shown(self) -> str:
@@ -548,7 +549,7 @@ class NotesApp(App[int]):
     def read(self, document_id: str, span: tuple[int, int] | None = None) -> None:
         """Read a note, at a place."""
         self.action_go("read")
-        screen: ReadScreen = self._screen_of(ReadScreen)
+        screen = cast("ReadScreen", self.get_screen("read"))
         screen.call_after_refresh(screen.open, Place(document_id, span))
 
     def follow(self, link: str, note: NoteText | None) -> None:

@@ -86,10 +86,14 @@ class ReadScreen(Screen[None]):
         return self.query_one(SourcePane)
 
     def on_mount(self) -> None:
-        """Show the list."""
-        self.show_list(self.notes_app.documents)
+        """The list has the focus until a note is read."""
         if self._at < 0:
             self.query_one("#notes").focus()
+
+    def on_screen_resume(self) -> None:
+        """Show the list as it is now."""
+        if self._all is not self.notes_app.documents:
+            self.show_list(self.notes_app.documents)
 
     # -- the list -------------------------------------------------------------------
 

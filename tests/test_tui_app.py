@@ -1,0 +1,654 @@
+"""The app by its keys: asking, citing, searching, reading, rebuilding, remembering."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList
+
+from notesqa.config import Settings, TuiSettings
+from notesqa.errors import ConfigError, ModelError
+from notesqa.indexing import Pending
+from notesqa.records import Document, Source
+from notesqa.tui.app import NotesApp, action_names
+from notesqa.tui.bars import StatusBar
+from notesqa.tui.dialogs import Confirm, Page, Prompt
+from notesqa.tui.history_screen import HistoryScreen
+from notesqa.tui.read_screen import ReadScreen
+from notesqa.tui.search_screen import SearchScreen
+from notesqa.tui.settings_screen import SettingsScreen
+from notesqa.tui.surface import Surface
+from notesqa.tui.welcome_screen import WelcomeScreen
+from tests.tui_fake import HOSTILE, FakeNotes
+
+Pilots = Pilot[int | None]
+QUESTION = "L1 正则化等价于什么先验"
+
+
+class Session:
+    """An app under a pilot, with the fake home behind it."""
+
+    def __init__(self, app: NotesApp, pilot: Any, notes: FakeNotes) -> None:
+        self.app, self.pilot, self.notes = app, pilot, notes
+
+    async def until(self, condition: Callable[[], object], seconds: float = 8.0) -> None:
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"waited in vain; the screen says:\n{self.text}"
+            await self.pilot.pause(0.01)
+        await self.pilot.pause()
+
+    @property
+    def text(self) -> str:
+        """The whole screen."""
+        rows = self.app.screen._compositor.render_strips()
+        return "\n".join(strip.text.rstrip() for strip in rows)
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    async def type(self, text: str) -> None:
+        """As from an input method: each character as a key of its own."""
+        await self.pilot.press(*(char if char != " " else "space" for char in text))
+        await self.pilot.pause()
+
+    async def ask(self, question: str = QUESTION) -> None:
+        self.app.ask_screen.question.focus()
+        await self.type(question)
+        await self.press("enter")
+        await self.until(lambda: self.app.latest and self.app.latest.state in ("done", "failed"))
+
+    async def says(self, text: str) -> None:
+        await self.until(lambda: text in self.text)
+
+
+@asynccontextmanager
+async def session(
+    home: Path, *, size: tuple[int, int] = (120, 40), documents: Any = None, **tui: Any
+) -> AsyncIterator[Session]:
+    notes = FakeNotes(home) if documents is None else FakeNotes(home, documents=documents)
+    settings = Settings(tui=TuiSettings(**{"language": "zh", **tui}))
+    app = NotesApp(lambda: notes, settings, corpus=home / "corpus")  # type: ignore[arg-type,return-value]
+    async with app.run_test(size=size, notifications=True) as pilot:
+        made = Session(app, pilot, notes)
+        await made.until(lambda: app.status is not None)
+        yield made
+
+
+# -- asking ----------------------------------------------------------------------------
+
+
+async def test_an_answer_comes_with_its_passage_beside_it(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.ask()
+        await s.says("[1] L1 与 L2 正则化")
+        source = s.app.ask_screen.source
+        await s.until(lambda: source.note is not None)
+        assert source.quote == s.app.latest.citation(1).quote  # type: ignore[union-attr]
+        assert s.app.ask_screen.talk.current == "cite:1:1"
+        marked = source.note.section.marks  # type: ignore[union-attr]
+        assert [(a, b) for a, b, _ in marked] == [source.span]
+
+
+async def test_citations_are_walked_with_keys(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.ask()
+        source = s.app.ask_screen.source
+        await s.until(lambda: source.note and source.note.document.id == "regularization")
+        await s.press("n")
+        await s.until(lambda: source.note and source.note.document.id == "overfitting")
+        await s.press("p")
+        await s.until(lambda: source.note and source.note.document.id == "regularization")
+        await s.press("2")
+        await s.until(lambda: source.note and source.note.document.id == "overfitting")
+        await s.press("9")
+        await s.says("没有这条引用")
+
+
+async def test_a_click_on_a_chip_opens_its_passage(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.ask()
+        talk = s.app.ask_screen.talk
+        await s.says("[2]")
+        rows = s.text.split("\n")
+        y = next(i for i, row in enumerate(rows) if "[2]" in row)
+        x = rows[y].index("[2]")
+        cells = x + sum(ord(c) > 0x2E80 for c in rows[y][:x])
+        await s.pilot.click(offset=(cells + 1, y))
+        source = s.app.ask_screen.source
+        await s.until(lambda: source.note and source.note.document.id == "overfitting")
+        assert talk.current == "cite:1:2"
+
+
+async def test_narrow_the_passage_takes_the_place_of_the_answer(tmp_path: Path) -> None:
+    async with session(tmp_path, size=(80, 24)) as s:
+        await s.ask()
+        screen = s.app.ask_screen
+        assert not screen.source.display
+        await s.press("enter")
+        await s.until(lambda: screen.source.display and screen.source.note)
+        assert not screen.talk.display
+        await s.press("n")
+        await s.until(lambda: screen.source.note.document.id == "overfitting")  # type: ignore[union-attr]
+        await s.press("escape")
+        assert screen.talk.display and screen.talk.has_focus
+
+
+async def test_an_unsupported_sentence_is_marked_with_its_reason(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        s.notes.reply = "**L1** 等价于拉普拉斯先验[1]。"
+        await s.ask()
+        await s.says("42% 不在引文里")
+        assert "⚠" in s.text and "tiny.gguf" in s.text
+        await s.press("r")  # again, without the model
+        await s.until(lambda: len(s.app.exchanges) == 2 and s.app.latest.state == "done")  # type: ignore[union-attr]
+        assert s.app.latest.answer.engine == "extractive"  # type: ignore[union-attr]
+
+
+async def test_escape_stops_an_answer_in_the_making(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        s.notes.reply = "正在写的回答" * 20
+        s.notes.held.clear()
+        await s.type(QUESTION)
+        await s.press("enter")
+        await s.until(lambda: s.app.latest and s.app.latest.text)
+        await s.says("正在写的回答")
+        assert s.app.answering
+        s.app.ask_screen.question.focus()
+        await s.type("下一问")  # typing goes on meanwhile
+        assert s.app.ask_screen.question.value == "下一问"
+        await s.press("escape")
+        await s.until(lambda: not s.app.answering)
+        await s.says("已停止")
+        assert s.app.ask_screen.question.value == "下一问"
+
+
+async def test_what_the_notes_do_not_say(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.ask("红烧肉怎么做")
+        await s.says("笔记里没有说")
+        assert not s.app.latest.answer.citations  # type: ignore[union-attr]
+
+
+async def test_a_failing_model_is_told_and_nothing_else_breaks(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        stream = s.notes.stream
+
+        def broken(*args: Any, **more: Any) -> Any:
+            raise ModelError("the server [red]hung up\x1b[0m", "start it again")
+
+        s.notes.stream = broken  # type: ignore[method-assign]
+        await s.ask()
+        await s.says("the server [red]hung up")
+        assert "start it again" in s.text
+        s.notes.stream = stream  # type: ignore[method-assign]
+        await s.ask()
+        assert s.app.latest.answer is not None  # type: ignore[union-attr]
+
+
+async def test_a_fault_of_ours_is_told_and_the_lane_lives(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda args: None)
+    async with session(tmp_path) as s:
+        stream = s.notes.stream
+        s.notes.stream = None  # type: ignore[method-assign,assignment]
+        await s.ask()
+        await s.says("TypeError")
+        s.notes.stream = stream  # type: ignore[method-assign]
+        await s.ask()
+        assert s.app.latest.answer is not None  # type: ignore[union-attr]
+
+
+async def test_up_recalls_and_a_asks_again_edited(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.ask("L1 先验")
+        await s.ask("DDIM 采样")
+        question = s.app.ask_screen.question
+        question.focus()
+        await s.type("草稿")
+        await s.press("up")
+        assert question.value == "DDIM 采样"
+        await s.press("up")
+        assert question.value == "L1 先验"
+        await s.press("down", "down")
+        assert question.value == "草稿"
+        s.app.ask_screen.talk.focus()
+        await s.press("a")
+        assert question.value == "DDIM 采样" and question.has_focus
+
+
+async def test_chinese_typed_on_the_answer_begins_the_next_question(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.ask()
+        assert s.app.ask_screen.talk.has_focus
+        await s.type("为什么")
+        assert s.app.ask_screen.question.value == "为什么"
+        assert s.app.ask_screen.question.has_focus
+
+
+async def test_follow_ups_see_the_turns_before(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        seen: list[int] = []
+        stream = s.notes.stream
+
+        def watched(question: str, **more: Any) -> Any:
+            seen.append(len(more["history"]))
+            return stream(question, **more)
+
+        s.notes.stream = watched  # type: ignore[method-assign]
+        await s.ask()
+        await s.ask("那 L2 呢")
+        await s.press("ctrl+n")
+        await s.ask("DDIM")
+        assert seen == [0, 1, 0]
+        await s.until(lambda: len(s.notes.kept) == 2)
+        assert [len(answers) for _, answers in s.notes.kept.values()] == [2, 1]
+
+
+async def test_copying(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.ask()
+        await s.until(lambda: s.app.ask_screen.source.note)
+        await s.press("y")
+        assert s.app.clipboard == s.app.latest.answer.text  # type: ignore[union-attr]
+        await s.press("Y")
+        assert s.app.clipboard == s.app.ask_screen.source.quote
+        start = s.app.ask_screen.source.note.document.text.index("设先验为")  # type: ignore[union-attr]
+        s.app.ask_screen.source.span = (start, start + 60)
+        await s.press("L")
+        assert "\\frac{1}{2b}" in s.app.clipboard
+
+
+async def test_the_editor_opens_at_the_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[list[str]] = []
+    monkeypatch.setenv("EDITOR", "my-editor --wait")
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setattr(
+        "notesqa.tui.app.subprocess.run",
+        lambda arguments, check: (calls.append(arguments), _Ended())[1],
+    )
+    monkeypatch.setattr(NotesApp, "suspend", lambda self: _nothing())
+    async with session(tmp_path) as s:
+        await s.ask()
+        await s.until(lambda: s.app.ask_screen.source.note)
+        await s.press("e")
+        assert calls == [["my-editor", "--wait", "+10", str(tmp_path / "corpus/regularization.md")]]
+
+
+class _Ended:
+    returncode = 0
+
+
+class _nothing:  # noqa: N801 - stands for a context
+    def __enter__(self) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
+
+
+# -- searching ---------------------------------------------------------------------------
+
+
+async def test_search_as_you_type(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.press("f3")
+        screen = s.app.screen
+        assert isinstance(screen, SearchScreen)
+        await s.type("采样")
+        await s.says("DDIM › 采样")
+        await s.until(lambda: screen.source.note and screen.source.note.document.id == "ddim")
+        assert any(style == "mark-word" for *_, style in screen.source.note.section.marks)  # type: ignore[union-attr]
+        await s.press("ctrl+e")
+        await s.says("words")
+        await s.press("enter")
+        await s.until(lambda: isinstance(s.app.screen, ReadScreen))
+        await s.until(lambda: s.app.screen.query_one("#source").note is not None)  # type: ignore[attr-defined]
+
+
+async def test_only_the_newest_search_is_shown(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        gate = threading.Event()
+        search = s.notes.search
+
+        def slow(query: str, *args: Any, **more: Any) -> Any:
+            found = search(query, *args, **more)
+            if query == "正":
+                gate.wait(5)
+            return found
+
+        s.notes.search = slow  # type: ignore[method-assign]
+        await s.press("f3")
+        await s.type("正")
+        await s.until(lambda: "正" in s.notes.searches)
+        await s.type("则化先验")
+        before = list(s.notes.searches)
+        gate.set()
+        await s.until(lambda: "正则化先验" in s.notes.searches)
+        # What lay between was dropped, not worked off.
+        assert s.notes.searches[len(before) :] == ["正则化先验"]
+
+
+async def test_filters_narrow_and_bad_dates_are_told(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.until(lambda: s.app.documents)
+        await s.press("f3")
+        line = s.app.screen.query_one("#query", Input)
+        await s.type("先验 tag:先")
+        await s.until(lambda: line._suggestion == "先验 tag:先验")
+        await s.press("right")
+        assert line.value == "先验 tag:先验"
+        await s.says("L1 与 L2 正则化")
+        line.value = "先验 after:昨天"
+        await s.says("昨天")
+
+
+# -- reading --------------------------------------------------------------------------------
+
+
+async def test_reading_following_a_link_and_going_back(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.until(lambda: s.app.documents)
+        await s.press("f4")
+        screen = s.app.screen
+        assert isinstance(screen, ReadScreen)
+        await s.press("slash")
+        await s.type("L1")
+        await s.press("enter")
+        await s.says("▌ 稀疏性")
+        await s.press("tab", "enter")  # the link in the text
+        await s.says("过拟合不是模型太大")
+        await s.press("left_square_bracket")
+        await s.says("▌ 稀疏性")
+        await s.press("right_square_bracket")
+        await s.says("过拟合不是模型太大")
+        await s.press("right_square_bracket")
+        await s.says("没有更晚的了")
+
+
+async def test_outline_and_formula_source(tmp_path: Path) -> None:
+    async with session(tmp_path, size=(120, 24)) as s:
+        await s.until(lambda: s.app.documents)
+        s.app.read("regularization")
+        await s.says("arg max")
+        await s.press("m")
+        await s.says("\\sum_{i=1}^{n}")
+        await s.press("m", "o")
+        outline = s.app.screen.query_one("#outline", OptionList)
+        await s.until(lambda: outline.has_focus and outline.option_count == 2)
+        await s.press("down", "enter")
+        surface = s.app.screen.query_one(Surface)
+        await s.until(lambda: surface.scroll_y > 0)
+        assert "稀疏性" in s.text
+
+
+async def test_hostile_note_and_reply_change_nothing_but_their_text(tmp_path: Path) -> None:
+    evil = Document(
+        "evil", "[red]题\x1b]0;x\x07[/nope]", HOSTILE, "text", (Source("corpus/[b]x.md", 1),),
+        tags=("[/x]",),
+    )  # fmt: skip
+    async with session(tmp_path, documents=(evil,)) as s:
+        s.notes.reply = HOSTILE[:200] + "[1]"
+        await s.until(lambda: s.app.documents)
+        await s.ask("标题 标记 反向")
+        await s.says("[bold red]标记[/]")
+        for keys in (("f3",), ("f4",), ("f6",), ("f7",)):
+            await s.press(*keys)
+            if keys == ("f3",):
+                await s.type("标记")
+                await s.says("[red]题")
+            if keys == ("f4",):
+                await s.press("enter")
+                await s.says("反向字序")
+            assert "\x1b" not in s.text and "\u202e" not in s.text
+        await s.press("ctrl+p")
+        await s.type("题")
+        await s.says("[red]题")
+        await s.press("escape")
+        assert s.app.title == "notesqa"
+
+
+# -- rebuilding --------------------------------------------------------------------------------
+
+
+async def test_rebuild_shows_progress_and_then_what_came(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.ask()
+        await s.until(lambda: s.notes.kept)
+        s.notes.gate.clear()
+        s.notes.arriving = [
+            Document("new", "新来的", "新来的一段。", "excerpt", (Source("corpus/n.txt", 4),))
+        ]
+        s.notes.changed = (1,)
+        await s.press("ctrl+r")
+        await s.says("30/120")
+        assert "计算向量" in s.text and "Ctrl+X 取消" in s.text
+        await s.ask("DDIM 采样")  # while it runs
+        s.notes.gate.set()
+        await s.until(lambda: isinstance(s.app.screen, Page))
+        for part in ("新增 1", "+ 新来的", "超多分类的Softmax →", QUESTION, "corpus/bad.txt"):
+            assert part in s.text
+        await s.press("escape")
+        assert s.app.signal.commit == 4 and s.app.signal.documents == 5
+
+
+async def test_a_rebuild_is_cancelled(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        s.notes.gate.clear()
+        await s.press("ctrl+r")
+        await s.says("30/120")
+        await s.press("ctrl+r")
+        await s.says("正在收录")
+        await s.press("ctrl+x")
+        await s.says("已取消")
+        assert s.app.progress is None and s.app.signal.commit == 3
+
+
+async def test_new_files_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("notesqa.tui.desk._WATCH_SECONDS", 0.05)
+    (tmp_path / "corpus").mkdir()
+    async with session(tmp_path) as s:
+        await asyncio.sleep(0.2)
+        s.notes.pending = Pending(added=("corpus/a.txt", "corpus/b.txt"))
+        (tmp_path / "corpus" / "a.txt").write_text("x", encoding="utf-8")
+        await s.says("2 个文件待收录")
+
+
+async def test_first_run_takes_a_folder_and_gets_to_an_answer(tmp_path: Path) -> None:
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    async with session(tmp_path, documents=()) as s:
+        await s.until(lambda: isinstance(s.app.screen, WelcomeScreen))
+        await s.says("收 到 空 信 号")
+        await s.type("/no/such/place")
+        await s.press("enter")
+        await s.says("没有这个路径")
+        s.app.screen.query_one("#folder", Input).value = str(folder)
+        await s.press("enter")
+        await s.until(lambda: isinstance(s.app.screen, Page))
+        await s.press("escape")
+        await s.ask()
+        await s.says("[1] L1 与 L2 正则化")
+
+
+# -- history ------------------------------------------------------------------------------------
+
+
+async def test_history_is_searched_renamed_deleted_brought_back_and_exported(
+    tmp_path: Path,
+) -> None:
+    async with session(tmp_path) as s:
+        await s.ask()
+        await s.press("ctrl+n")
+        await s.ask("DDIM 采样")
+        await s.until(lambda: len(s.notes.kept) == 2)
+        await s.press("f6")
+        screen = s.app.screen
+        assert isinstance(screen, HistoryScreen)
+        await s.says("DDIM 采样")
+        await s.type("L1")
+        await s.until(lambda: [i.title for i in screen._found] == [QUESTION])
+        await s.until(lambda: "等价于拉普拉斯先验" in s.text)  # the preview
+        await s.press("ctrl+t")
+        await s.until(lambda: isinstance(s.app.screen, Prompt))
+        s.app.screen.query_one(Input).value = "L1 的先验"
+        await s.press("enter")
+        await s.until(lambda: s.notes.kept[1][0] == "L1 的先验")
+        await s.press("ctrl+d")
+        await s.until(lambda: isinstance(s.app.screen, Confirm))
+        await s.press("n")
+        assert not s.notes.deleted
+        await s.press("ctrl+d")
+        await s.until(lambda: isinstance(s.app.screen, Confirm))
+        await s.press("y")
+        await s.until(lambda: s.notes.deleted == {1})
+        await s.press("f9")
+        await s.until(lambda: not s.notes.deleted)
+        await s.until(lambda: screen._current is not None)
+        await s.press("ctrl+e")
+        await s.until(lambda: list((tmp_path / "exports").glob("*.md")))
+        text = next((tmp_path / "exports").glob("*.md")).read_text(encoding="utf-8")
+        assert "[^1]: L1 与 L2 正则化" in text
+
+
+async def test_a_kept_conversation_goes_on_and_tells_what_changed(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.ask()
+        await s.until(lambda: s.notes.kept)
+        await s.press("ctrl+n", "f6")
+        s.notes.changed = (1,)
+        await s.says("1 问")
+        await s.press("enter")
+        await s.says("笔记已改动")
+        await s.ask("DDIM 采样")
+        await s.until(lambda: len(s.notes.kept[1][1]) == 2)
+
+
+# -- keys, settings, leaving ------------------------------------------------------------------------
+
+
+async def test_keys_are_remapped_and_everything_says_so(tmp_path: Path) -> None:
+    async with session(tmp_path, keys={"search": "f12", "next_citation": "x"}) as s:
+        await s.press("f3")
+        assert not isinstance(s.app.screen, SearchScreen)
+        assert (
+            "F12 检索" in s.text
+            and "F3" not in s.app.screen.query_one(StatusBar).render_line(0).text
+        )
+        await s.press("f12")
+        assert isinstance(s.app.screen, SearchScreen)
+        await s.press("f2")
+        await s.ask()
+        await s.until(lambda: s.app.ask_screen.source.note)
+        await s.press("x")
+        await s.until(lambda: s.app.ask_screen.talk.current == "cite:1:2")
+        await s.press("f1", "end")
+        await s.says("f12")
+
+
+def test_an_unknown_action_or_theme_is_refused_at_the_start() -> None:
+    def app(**tui: Any) -> NotesApp:
+        return NotesApp(lambda: None, Settings(tui=TuiSettings(**tui)))  # type: ignore[arg-type,return-value]
+
+    with pytest.raises(ConfigError, match="did you mean search"):
+        app(keys={"serch": "f9"})
+    with pytest.raises(ConfigError, match="transmission-light"):
+        app(theme="pink")
+    assert {"search", "ask", "rebuild", "next_citation", "delete"} <= action_names()
+
+
+async def test_help_and_footer_name_only_what_works(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        for place in ("ask", "search", "read", "history", "settings"):
+            s.app.action_go(place)
+            await s.pilot.pause()
+            for active in s.app.screen.active_bindings.values():
+                action = active.binding.action
+                name = action.partition("(")[0].rpartition(".")[2]
+                assert any(
+                    hasattr(owner, f"action_{name}")
+                    for owner in (active.node, s.app.screen, s.app, s.app.focused)
+                ), action
+
+
+async def test_settings_choose_model_and_theme(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NOTESQA_DATA", str(tmp_path / "data"))
+    models = tmp_path / "data" / "models"
+    models.mkdir(parents=True)
+    (models / "tiny.gguf").write_bytes(b"GGUF")
+    async with session(tmp_path) as s:
+        await s.press("f7")
+        assert isinstance(s.app.screen, SettingsScreen)
+        await s.says("tiny.gguf")
+        assert "builtin-1" in s.text
+        await s.press("down", "enter")
+        await s.until(lambda: s.notes.settings.llm.model.endswith("tiny.gguf"))
+        await s.press("f10")
+        assert s.app.theme == "transmission-light"
+
+
+async def test_english(tmp_path: Path) -> None:
+    async with session(tmp_path, language="en") as s:
+        assert "F2 Ask" in s.text and "4 notes" in s.text
+        await s.ask()
+        await s.says("Citations")
+
+
+async def test_control_c_stops_then_asks_then_leaves(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        s.notes.reply = "慢慢写" * 50
+        s.notes.held.clear()
+        await s.type(QUESTION)
+        await s.press("enter")
+        await s.until(lambda: s.app.latest and s.app.latest.text)
+        await s.press("ctrl+c")
+        await s.until(lambda: not s.app.answering)
+        await s.press("ctrl+c")
+        await s.says("再按一次")
+        await s.press("ctrl+c")
+        await s.until(lambda: s.app.return_code == 0)
+
+
+async def test_a_draft_outlives_the_terminal(tmp_path: Path) -> None:
+    (tmp_path / "index").mkdir()
+    async with session(tmp_path) as s:
+        await s.type("没写完的问题")
+        draft = tmp_path / "index" / "draft.txt"
+        await s.until(draft.exists)
+    async with session(tmp_path) as s:
+        await s.until(lambda: s.app.ask_screen.question.value == "没写完的问题")
+        await s.press("enter")
+        await s.until(lambda: s.app.latest and s.app.latest.answer)
+    assert not draft.exists()
+
+
+async def test_wild_resizing_keeps_the_place(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.ask()
+        s.app.read("regularization")
+        await s.says("稀疏性")
+        surface = s.app.screen.query_one(Surface)
+        for size in ((200, 60), (40, 10), (80, 24), (20, 5), (120, 12), (7, 3), (100, 30)):
+            await s.pilot.resize_terminal(*size)
+            await s.pilot.pause()
+        surface.scroll_to(y=8, animate=False, immediate=True)
+        await s.pilot.pause()
+        place = surface.place_at(round(surface.scroll_y))
+        await s.pilot.resize_terminal(100, 14)
+        await s.pilot.resize_terminal(160, 14)
+        await s.pilot.pause()
+        after = surface.place_at(round(surface.scroll_y))
+        assert place and after and abs(place[1] - after[1]) < 120
+        s.app.action_go("ask")
+        await s.says(QUESTION)
