@@ -26,12 +26,15 @@ class Batch:
 
     Attributes:
         groups: rows of the same group are not held against each other (the same
-            section, or the same heading).
+            section, or the same heading). There may be more passages than questions:
+            those beyond are wrong answers to every question.
+        lexical: what a lexical engine would add to the logits, or None.
     """
 
     questions: Sequence[Ids]
     passages: Sequence[Ids]
     groups: NDArray[np.int64]
+    lexical: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ def train(
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     weight = torch.nn.Parameter(torch.tensor(first, device=device))
     anchor = torch.tensor(first, device=device)
-    optimizer = torch.optim.Adam([weight], lr=schedule.rate, betas=(0.9, 0.99))
+    optimizer = torch.optim.Adam([weight], lr=schedule.rate, betas=(0.9, 0.99), fused=True)
     start = 0
     if checkpoint is not None and checkpoint.exists():
         state = torch.load(checkpoint, map_location=device, weights_only=True)
@@ -93,7 +96,7 @@ def train(
         if schedule.pull:
             loss = loss + schedule.pull * (weight - anchor).pow(2).mean()
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         with torch.no_grad():
             weight[0] = 0.0
@@ -121,13 +124,16 @@ def _loss(
     questions = F.normalize(F.embedding_bag(*_pair(batch.questions, weight, device), mode="mean"))
     passages = F.normalize(F.embedding_bag(*_pair(batch.passages, weight, device), mode="mean"))
     logits = questions @ passages.T / temperature
+    size = len(batch.questions)
     groups = torch.from_numpy(batch.groups).to(device)
-    same = groups[:, None] == groups[None, : len(groups)]
+    same = groups[:size, None] == groups[None, :]
     same.fill_diagonal_(False)
-    square = logits[:, : len(groups)].masked_fill(same, -1e4)
-    full = torch.cat([square, logits[:, len(groups) :]], dim=1)
-    labels = torch.arange(len(groups), device=device)
-    return F.cross_entropy(full, labels) + 0.5 * F.cross_entropy(square.T, labels)
+    logits = logits.masked_fill(same, -1e4)
+    labels = torch.arange(size, device=device)
+    backward = F.cross_entropy(logits[:, :size].T, labels)
+    if batch.lexical is not None:
+        logits = logits + torch.from_numpy(batch.lexical).to(device)
+    return F.cross_entropy(logits, labels) + 0.5 * backward
 
 
 def _pair(

@@ -14,7 +14,7 @@ import json
 import re
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,14 +87,16 @@ class Bm25:
 
 
 class _Field:
-    def __init__(self, texts: Sequence[str], cut: object, weight: float) -> None:
+    def __init__(
+        self, texts: Sequence[str], cut: Callable[[str], list[str]], weight: float
+    ) -> None:
         self._cut = cut
         self._weight = weight
         self._ids: dict[str, int] = {}
         indptr, indices, data = [0], [], []
         lengths = []
         for text in texts:
-            counts = Counter(cut(text))  # type: ignore[operator]
+            counts: Counter[str] = Counter(cut(text))
             lengths.append(sum(counts.values()))
             for word, count in counts.items():
                 indices.append(self._ids.setdefault(word, len(self._ids)))
@@ -115,11 +117,7 @@ class _Field:
     def scores(self, questions: Sequence[str]) -> NDArray[np.float32]:
         indptr, indices = [0], []
         for question in questions:
-            indices += [
-                self._ids[w]
-                for w in dict.fromkeys(self._cut(question))  # type: ignore[operator]
-                if w in self._ids
-            ]
+            indices += [self._ids[w] for w in dict.fromkeys(self._cut(question)) if w in self._ids]
             indptr.append(len(indices))
         q = sp.csr_matrix(
             (np.full(len(indices), self._weight, dtype=np.float32), indices, indptr),
@@ -131,7 +129,10 @@ class _Field:
 def ranks(scores: NDArray[np.float32], gold: NDArray[np.int64]) -> NDArray[np.float64]:
     """Rank of the gold row in each line of `scores`; ties count half."""
     right = scores[np.arange(len(gold)), gold][:, None]
-    return 1 + (scores > right).sum(axis=1) + ((scores == right).sum(axis=1) - 1) / 2
+    found: NDArray[np.float64] = (
+        1 + (scores > right).sum(axis=1) + ((scores == right).sum(axis=1) - 1) / 2
+    )
+    return found
 
 
 def mrr(found: NDArray[np.float64], depth: int = 10) -> float:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
@@ -50,6 +51,8 @@ class Mixture:
     asked: float = 0.3
     translated: float = 0.3
     in_context: float = 0.3
+    hard: float = 0.0
+    lexical: float = 0.0
 
 
 class Terms:
@@ -101,7 +104,11 @@ class Examples:
         mixture: Mixture,
         *,
         seed: int,
+        wrong: Sequence[NDArray[np.int32]] = (),
+        idf: NDArray[np.float32] | None = None,
     ) -> None:
+        self._wrong = wrong
+        self._idf = idf
         self._tokenizer = tokenizer
         self._mixture = mixture
         self._terms = terms
@@ -151,13 +158,22 @@ class Examples:
             passages.append(passage)
             groups.append(-len(groups) - 1)
         whole = [
-            (q, p, g)
-            for q, p, g in zip(questions, passages, groups, strict=True)
-            if len(q) and len(p)
+            row
+            for row in zip(questions, passages, groups, strict=True)
+            if len(row[0]) and len(row[1])
         ]
-        return Batch(
-            [q for q, _, _ in whole], [p for _, p, _ in whole], np.array([g for *_, g in whole])
-        )
+        questions, passages = [q for q, _, _ in whole], [p for _, p, _ in whole]
+        groups = [g for *_, g in whole]
+        for i in picked:
+            if len(self._wrong) and rng.random() < self._mixture.hard and len(self._wrong[i]):
+                other = int(rng.choice(self._wrong[i]))
+                if len(self._answers[other]):
+                    passages.append(_window(self._answers[other], rng))
+                    groups.append(int(self._answer_groups[other]))
+        lexical = None
+        if self._idf is not None and self._mixture.lexical:
+            lexical = self._mixture.lexical * _overlap(questions, passages, self._idf)
+        return Batch(questions, passages, np.array(groups), lexical)
 
     def _question(self, i: int, rng: random.Random) -> str:
         heading, context = self._headings[i], self._contexts[i]
@@ -170,6 +186,28 @@ class Examples:
         if rng.random() < 0.2:
             heading = heading.replace("-", "") if rng.random() < 0.5 else heading.replace(" ", "")
         return heading
+
+
+def _overlap(
+    questions: Sequence[Ids], passages: Sequence[Ids], idf: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """BM25 over tokens, of every question with every passage."""
+
+    def counts(texts: Sequence[Ids]) -> sp.csr_matrix:
+        starts = np.cumsum([0, *map(len, texts)])
+        flat = np.concatenate(list(texts))
+        matrix = sp.csr_matrix(
+            (np.ones(len(flat), dtype=np.float32), flat, starts), shape=(len(texts), len(idf))
+        )
+        matrix.sum_duplicates()
+        return matrix
+
+    asked, held = counts(questions), counts(passages)
+    asked.data = np.minimum(asked.data, 1.0) * idf[asked.indices]
+    lengths = np.asarray(held.sum(axis=1)).ravel()
+    norm = 1.2 * (0.25 + 0.75 * lengths / lengths.mean())
+    held.data = 2.2 * held.data / (held.data + np.repeat(norm, np.diff(held.indptr)))
+    return np.asarray((asked @ held.T).toarray(), dtype=np.float32)
 
 
 def _ask(name: str, rng: random.Random) -> str:

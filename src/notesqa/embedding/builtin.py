@@ -9,7 +9,6 @@ much the token counts. All normalising of characters happens inside `tokenizer.j
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -102,7 +101,7 @@ class BuiltinEmbedder:
         for start in range(0, len(ids), _TOKENS_AT_ONCE):
             some = ids[start : start + _TOKENS_AT_ONCE]
             total += self._scales[some] @ self._vectors[some].astype(np.float32)
-        return total / max(len(ids), 1)
+        return total / np.float32(max(len(ids), 1))
 
 
 def _load_tokenizer(path: Path) -> Tokenizer:
@@ -113,12 +112,11 @@ def _load_tokenizer(path: Path) -> Tokenizer:
     except (OSError, UnicodeDecodeError) as error:
         raise EmbeddingError(f"cannot read {path}: {error}", _HINT) from error
     try:
-        json_is_object = text.lstrip().startswith("{")
-        tokenizer = Tokenizer.from_str(text) if json_is_object else None
-    except Exception as error:  # noqa: BLE001 - tokenizers raises bare Exception for bad JSON
+        tokenizer = Tokenizer.from_str(text)
+    except Exception as error:
+        if type(error) is not Exception:  # tokenizers raises the bare class, and no other
+            raise
         raise EmbeddingError(f"{path} is no tokenizer: {error}", _HINT) from error
-    if tokenizer is None:
-        raise EmbeddingError(f"{path} is no tokenizer", _HINT)
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
@@ -145,7 +143,7 @@ def _load_vectors(path: Path) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
 
 
 def _fingerprint(folder: Path) -> str:
-    """A hash of what decides the vectors; sizes and the ends of the files stand for them."""
+    """A hash of the files that decide the vectors."""
     digest = hashlib.blake2b(digest_size=6)
     for name in ("tokenizer.json", "model.safetensors"):
         digest.update((folder / _MODULE / name).read_bytes())
