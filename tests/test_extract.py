@@ -1,0 +1,176 @@
+"""The extractive composer: sentences of the notes that answer, and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from notesqa.answering.extract import (
+    SENTENCE_FEATURES,
+    extract,
+    score_sentences,
+    sentence_weights,
+    shown,
+    spans_of,
+)
+from notesqa.records import Passage
+from notesqa.retrieval.query import Query, analyse
+from notesqa.retrieval.terms import TermTable
+from notesqa.text.segment import Segmenter
+from tests.fakes import BigramEmbedder
+
+SEGMENTER = Segmenter()
+TERMS = TermTable(())
+
+
+def ask(question: str) -> tuple[Query, dict[str, float]]:
+    query = analyse(question, SEGMENTER, TERMS)
+    return query, dict.fromkeys(query.words, 2.0)
+
+
+def passage(text: str, rank: int = 1, title: str = "题", start: int = 0) -> Passage:
+    return Passage(
+        rank, 3.0 - rank, f"c{rank}", f"d{rank}", title, f"corpus/{rank}.md:1", "", text,
+        start, start + len(text),
+    )  # fmt: skip
+
+
+def pieces(text: str) -> list[str]:
+    return [text[start:end] for start, end in spans_of(text)]
+
+
+# -- sentences that can stand in an answer ---------------------------------------------------------
+
+
+def test_headings_and_rules_are_no_sentences() -> None:
+    assert pieces("## 标题\n\n第一句。第二句。\n\n---\n\n第三句。") == [
+        "第一句。",
+        "第二句。",
+        "第三句。",
+    ]
+
+
+def test_what_introduces_a_list_goes_with_it() -> None:
+    text = "它有三个优点：\n- 快\n- 省\n- 稳\n\n另外很老。"
+    first, *rest = pieces(text)
+    assert first.startswith("它有三个优点：")
+    assert all(item in first for item in ("快", "省", "稳"))
+    assert rest == ["另外很老。"]
+
+
+def test_what_introduces_a_formula_goes_with_it() -> None:
+    text = "损失定义为：\n\n$$\nL = -\\log p\n$$\n\n它总是正的。"
+    first, *rest = pieces(text)
+    assert "损失定义为" in first
+    assert "\\log p" in first
+    assert rest == ["它总是正的。"]
+
+
+@given(
+    st.lists(
+        st.sampled_from(
+            ["一句话。", "## 标题", "列表如下：", "- 项", "1. 项", "$$\nx\n$$", "```\ncode\n```",
+             "---", "| a | b |", "", "  缩进。", "公式 $a.b$。", "长" * 500, "😀", "以下："]
+        ),
+        max_size=12,
+    ).map("\n".join)
+)  # fmt: skip
+def test_spans_are_in_order_apart_and_never_empty(text: str) -> None:
+    last = 0
+    for start, end in spans_of(text):
+        assert last <= start < end <= len(text)
+        assert text[start:end] == text[start:end].strip()
+        last = end
+
+
+@pytest.mark.parametrize(
+    ("quote", "said"),
+    [
+        ("- **重点**是这个", "重点是这个"),
+        ("3. 第三步", "第三步"),
+        ("> 引用 [链接](http://x.y)", "引用 链接"),
+        ("2 * 3 ** 4 是代码", "2 * 3 ** 4 是代码"),
+        ("3.14 是圆周率", "3.14 是圆周率"),
+        ("![图](a.png) 之后", "![图](a.png) 之后"),
+        ("$a**b**c$ 不动", "$a**b**c$ 不动"),
+        ("代码 `x[0](y)` 与 **粗**", "代码 `x[0](y)` 与 粗"),
+        ("$$\na**b**c\n$$ 与 **粗 $x$ 体**", "$$\na**b**c\n$$ 与 粗 $x$ 体"),
+        ("\\(f**g**h\\)", "\\(f**g**h\\)"),
+    ],
+)
+def test_what_is_shown_of_a_quote(quote: str, said: str) -> None:
+    assert shown(quote) == said
+
+
+# -- choosing ------------------------------------------------------------------------------------
+
+
+def test_the_sentence_that_answers_is_chosen_wherever_it_stands() -> None:
+    query, idf = ask("动量系数常用多少?")
+    text = "优化器有很多种。很多人喜欢用它。常用的动量系数是 0.9。天气很好。"
+    found = extract(query, [passage("无关的话题。" * 3, 1), passage(text, 2)], idf, None)
+    assert "常用的动量系数是 0.9。" in [s.text for s in found.sentences]
+    assert not any("天气" in s.text for s in found.sentences)
+
+
+def test_quotes_carry_offsets_into_the_document() -> None:
+    document = "前面有别的内容。" * 5 + "感受野是输出像素能看到的输入区域。后面。"
+    start = document.index("感受野")
+    query, idf = ask("什么是感受野?")
+    found = extract(query, [passage(document[start:], start=start)], idf, BigramEmbedder())
+    for citation in found.citations:
+        assert document[citation.start : citation.end] == citation.quote
+    assert found.citations[0].quote == "感受野是输出像素能看到的输入区域。"
+
+
+def test_the_order_is_that_of_the_note() -> None:
+    query, idf = ask("训练有哪些步骤?")
+    text = "训练的第一步是数据。训练的第二步是模型。训练的第三步是评估。"
+    found = extract(query, [passage(text)], idf, None)
+    starts = [c.start for c in found.citations]
+    assert starts == sorted(starts)
+    assert len(starts) > 1
+
+
+def test_the_same_thing_is_not_said_twice() -> None:
+    query, idf = ask("什么是感受野?")
+    sentence = "感受野是输出上一个像素能看到的输入区域的大小。"
+    found = extract(query, [passage(sentence, n) for n in (1, 2, 3)], idf, None)
+    assert [s.text for s in found.sentences] == [sentence]
+
+
+def test_nothing_to_choose_from() -> None:
+    query, idf = ask("什么是感受野?")
+    assert extract(query, [], idf, None).sentences == ()
+    assert extract(query, [passage("## 只有标题")], idf, None).best == ()
+
+
+def test_an_answer_stays_readable() -> None:
+    query, idf = ask("有哪些方法?")
+    text = "".join(f"方法{n}是很长的一种方法，{'细' * 90}。" for n in range(30))
+    found = extract(query, [passage(text)], idf, None)
+    assert 1 <= len(found.sentences) <= 4
+    assert sum(len(s.text) for s in found.sentences) <= 440
+
+
+@given(st.text(max_size=30), st.lists(st.text(max_size=80), max_size=3))
+def test_any_question_over_any_text(question: str, texts: list[str]) -> None:
+    query, idf = ask(question)
+    passages = [passage(text, n) for n, text in enumerate(texts, 1)]
+    found = extract(query, passages, idf, BigramEmbedder())
+    assert [n for s in found.sentences for n in s.citations] == [c.n for c in found.citations]
+    for citation in found.citations:
+        text = texts[int(citation.chunk_id[1:]) - 1]
+        assert text[citation.start : citation.end] == citation.quote
+
+
+def test_every_weight_belongs_to_a_feature() -> None:
+    assert sentence_weights().keys() <= set(SENTENCE_FEATURES)
+    query, idf = ask("动量系数常用多少?")
+    spans = score_sentences(query, [passage("动量 0.9。别的。")], idf, None, sentence_weights())
+    for span in spans:
+        values = dict(zip(SENTENCE_FEATURES, span.values, strict=True))
+        assert span.score == pytest.approx(
+            sum(sentence_weights().get(name, 0.0) * value for name, value in values.items())
+        )

@@ -1,0 +1,101 @@
+"""When the notes do not say: judged by plain signals, in three outcomes."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from notesqa.answering.extract import SENTENCE_FEATURES, Extraction
+from notesqa.answering.refusal import (
+    REFUSAL_EN,
+    REFUSAL_ZH,
+    SIGNALS,
+    judge,
+    refusal_text,
+    signals,
+)
+from notesqa.api import Notes
+from notesqa.catalog import ChunkRow
+from notesqa.retrieval import Hit
+from notesqa.retrieval.features import FEATURES
+from notesqa.retrieval.query import analyse
+from notesqa.retrieval.ranking import load_weights
+from notesqa.retrieval.terms import TermTable
+from notesqa.text.segment import Segmenter
+
+ROW = ChunkRow(
+    pk=1, id="c", document_pk=1, document_id="d", ordinal=0, start=0, end=1, heading=(), text="x",
+    title="t", source="corpus/x.md:1", kind="article", date=None, tags=(), opening="x",
+)  # fmt: skip
+QUERY = analyse("动量系数是多少", Segmenter(), TermTable(()))
+ASKED_NOTHING = analyse("？", Segmenter(), TermTable(()))
+
+
+def hit(level: float) -> Hit:
+    return Hit(ROW, level, tuple(level for _ in FEATURES))
+
+
+def extraction(level: float) -> Extraction:
+    return Extraction((), (), tuple(level for _ in SENTENCE_FEATURES))
+
+
+def test_the_better_the_signals_the_surer() -> None:
+    weights = load_weights()
+    low = judge(QUERY, [hit(0.0)], extraction(0.0), weights)
+    high = judge(QUERY, [hit(1.0)], extraction(1.0), weights)
+    assert 0.0 <= low.probability < high.probability <= 1.0
+    assert (low.outcome, high.outcome) == ("refuse", "answer")
+
+
+def test_the_outcome_follows_the_thresholds() -> None:
+    weights = load_weights()
+    found = judge(QUERY, [hit(0.6)], extraction(0.6), weights)
+    p = found.probability
+
+    def outcome(threshold: float, nearest: float) -> str:
+        moved = replace(weights, threshold=threshold, nearest=nearest)
+        return judge(QUERY, [hit(0.6)], extraction(0.6), moved).outcome
+
+    assert outcome(p + 1e-9, 1.0) == "refuse"
+    assert outcome(p - 1e-9, p + 1e-9) == "nearest"
+    assert outcome(0.0, p - 1e-9) == "answer"
+
+
+def test_nothing_found_or_nothing_asked_is_refused() -> None:
+    weights = load_weights()
+    assert judge(QUERY, [], extraction(1.0), weights).outcome == "refuse"
+    assert judge(ASKED_NOTHING, [hit(1.0)], extraction(1.0), weights).outcome == "refuse"
+    assert signals([], extraction(1.0)) == dict.fromkeys(SIGNALS, 0.0)
+    assert signals([hit(1.0)], Extraction((), (), ())) == dict.fromkeys(SIGNALS, 0.0)
+
+
+def test_every_weight_belongs_to_a_signal() -> None:
+    assert load_weights().answerable.keys() <= set(SIGNALS)
+    assert signals([hit(0.5)] * 6, extraction(0.5)).keys() == set(SIGNALS)
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("红烧肉怎么做", REFUSAL_ZH),
+        ("How long do I boil an egg?", REFUSAL_EN),
+        ("BERT 的作者是谁", REFUSAL_ZH),
+        ("42", REFUSAL_ZH),
+    ],
+)
+def test_the_words_of_a_refusal(question: str, text: str) -> None:
+    assert refusal_text(question) == text
+
+
+def test_an_uncertain_answer_says_so(indexed: Notes, monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = load_weights()
+    unsure = replace(plain, threshold=0.0, nearest=1.0)
+    monkeypatch.setattr("notesqa.answering.answerer.load_weights", lambda: unsure)
+    answer = indexed.ask("动量系数常用多少?")
+    assert answer.nearest
+    assert not answer.refused
+    assert answer.citations
+    strict = replace(plain, threshold=1.0, nearest=1.0)
+    monkeypatch.setattr("notesqa.answering.answerer.load_weights", lambda: strict)
+    assert indexed.ask("动量系数常用多少?").refused
