@@ -57,6 +57,14 @@ class Session:
         await self.pilot.pause()
 
     async def type(self, text: str) -> None:
+        """Text into the line that has the focus, at once."""
+        await self.until(lambda: isinstance(self.app.focused, Input))
+        focused = self.app.focused
+        assert isinstance(focused, Input)
+        focused.insert_text_at_cursor(text)
+        await self.pilot.pause()
+
+    async def keys(self, text: str) -> None:
         """As from an input method: each character as a key of its own."""
         await self.pilot.press(*(char if char != " " else "space" for char in text))
         await self.pilot.pause()
@@ -231,7 +239,7 @@ async def test_chinese_typed_on_the_answer_begins_the_next_question(tmp_path: Pa
     async with session(tmp_path) as s:
         await s.ask()
         assert s.app.ask_screen.talk.has_focus
-        await s.type("为什么")
+        await s.keys("为什么")
         assert s.app.ask_screen.question.value == "为什么"
         assert s.app.ask_screen.question.has_focus
 
@@ -277,7 +285,7 @@ async def test_the_editor_opens_at_the_line(
     monkeypatch.delenv("VISUAL", raising=False)
     monkeypatch.setattr(
         "notesqa.tui.app.subprocess.run",
-        lambda arguments, check: (calls.append(arguments), _Ended())[1],
+        lambda arguments, check: _Ended(calls, arguments),
     )
     monkeypatch.setattr(NotesApp, "suspend", lambda self: _nothing())
     async with session(tmp_path) as s:
@@ -289,6 +297,9 @@ async def test_the_editor_opens_at_the_line(
 
 class _Ended:
     returncode = 0
+
+    def __init__(self, calls: list[list[str]], arguments: list[str]) -> None:
+        calls.append(arguments)
 
 
 class _nothing:  # noqa: N801 - stands for a context
@@ -304,7 +315,7 @@ async def test_search_as_you_type(tmp_path: Path) -> None:
         await s.press("f3")
         screen = s.app.screen
         assert isinstance(screen, SearchScreen)
-        await s.type("采样")
+        await s.keys("采样")
         await s.says("DDIM › 采样")
         await s.until(lambda: screen.source.note and screen.source.note.document.id == "ddim")
         assert any(style == "mark-word" for *_, style in screen.source.note.section.marks)  # type: ignore[union-attr]
