@@ -156,7 +156,11 @@ class LiveDocument:
 
 @dataclass(frozen=True, slots=True)
 class ChunkRow:
-    """A chunk joined with what its document says of it."""
+    """A chunk joined with what its document says of it.
+
+    Attributes:
+        opening: the first 300 characters of the document.
+    """
 
     pk: int
     id: str
@@ -172,6 +176,7 @@ class ChunkRow:
     kind: str
     date: str | None
     tags: tuple[str, ...]
+    opening: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -780,7 +785,8 @@ _LIVE_AFTER = (
 )
 _CHUNK_ROW = (
     "SELECT c.pk, c.id, c.document, d.id, c.ordinal, c.start, c.stop, c.heading, c.text, d.title,"
-    " d.sources, c.line, d.kind, d.date, d.tags FROM chunks c JOIN documents d ON d.pk = c.document"
+    " d.sources, c.line, d.kind, d.date, d.tags,"
+    " substr(d.text, 1, 300) FROM chunks c JOIN documents d ON d.pk = c.document"
 )
 
 
@@ -788,7 +794,7 @@ def _chunk_row(row: Any) -> ChunkRow:
     path, line = json.loads(row[10])[0]
     return ChunkRow(
         row[0], row[1], row[2], row[3], row[4], row[5], row[6], tuple(json.loads(row[7])), row[8],
-        row[9], f"{path}:{line + row[11]}", row[12], row[13], tuple(json.loads(row[14])),
+        row[9], f"{path}:{line + row[11]}", row[12], row[13], tuple(json.loads(row[14])), row[15],
     )  # fmt: skip
 
 

@@ -48,8 +48,10 @@ _LIST_ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)、．]|[（(]\d+[)）]|[①-⑩])\
 _INTRODUCES = re.compile(r"(?:[:：]|如下|以下[^。]{0,12})\s*$")
 _LEAD = re.compile(r"^\s*(?:>\s*)*(?:#{1,6}\s+|[-*+]\s+|\d+[.)、．]\s+)?")
 _NUMBER = re.compile(r"\d|[一二三四五六七八九十百千万两]+[个种倍次层步类年月日]")
-_EMPHASIS = re.compile(r"(?<![\\*])\*\*(?=\S)(.+?)(?<=\S)\*\*")
-_LINK = re.compile(r"(?<!!)\[([^\]\n]+)\]\([^)\n]+\)")
+# Formulas and code, in which stars and brackets are themselves, come first.
+_VERBATIM = r"(?P<verbatim>`+[^`]*`+|\$\$[^$]*\$\$|\$[^$\n]*\$|\\\(.*?\\\)|\\\[.*?\\\])|"
+_EMPHASIS = re.compile(_VERBATIM + r"(?<![\\*])\*\*(?=\S)(?P<said>.+?)(?<=\S)\*\*", re.DOTALL)
+_LINK = re.compile(_VERBATIM + r"(?<!!)\[(?P<said>[^\]\n]+)\]\([^)\n]+\)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +148,7 @@ def score_sentences(
     texts = [passages[n].text[s:e] for n, s, e in places]
     cosines = [0.0] * len(texts)
     if embedder is not None:
-        vector = embedder.embed_queries([query.expanded])[0]
+        vector = embedder.embed_queries([query.embedded])[0]
         cosines = (embedder.embed_passages(texts) @ vector).tolist()
     best = max((p.score for p in passages), default=1.0) or 1.0
     low = min((p.score for p in passages), default=0.0)
@@ -272,4 +274,6 @@ def _grams(text: str) -> set[str]:
 def shown(quote: str) -> str:
     """A quote as a sentence of an answer: without list marks, emphasis and link targets."""
     text = _LEAD.sub("", quote, count=1)
-    return _LINK.sub(r"\1", _EMPHASIS.sub(r"\1", text)).strip()
+    for pattern in (_EMPHASIS, _LINK):
+        text = pattern.sub(lambda match: match["verbatim"] or match["said"], text)
+    return text.strip()

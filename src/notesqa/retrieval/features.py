@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from notesqa.retrieval.query import Kind, Query
 from notesqa.retrieval.terms import Concept
@@ -20,6 +21,8 @@ FEATURES = (
     "cosine",
     "coverage",
     "head_coverage",
+    "opening_coverage",
+    "siblings",
     "title_coverage",
     "latin_coverage",
     "gram_coverage",
@@ -36,12 +39,10 @@ FEATURES = (
     "numbers",
     "symbols",
     "length",
-    "position",
 )
 
 HEAD_CHARACTERS = 200
 ALTERNATIVE_SHARE = 0.6
-_SPACE = re.compile(r"\s+")
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _FIRST_HIT_SCALE = 6.0
 
@@ -65,7 +66,8 @@ class Candidate:
 
     Attributes:
         text, title: normalised; `title` holds the headings too.
-        position: 0 for the first passage of its document, towards 1 for the last.
+        opening: the beginning of its document, normalised.
+        siblings: how well the best other passage of its document scores, 0 to 1.
     """
 
     key: int
@@ -74,7 +76,8 @@ class Candidate:
     bm25_words: float
     bm25_grams: float
     cosine: float
-    position: float = 0.0
+    opening: str = ""
+    siblings: float = 0.0
 
 
 def best_idf(forms: tuple[str, ...], idf: Mapping[str, float]) -> float:
@@ -90,23 +93,29 @@ def holds(text: str, squeezed: str, form: str) -> int:
 
     Latin words are found whole only, save that a digit may follow ("yolo" in "yolov1").
     """
-    if form.isascii() and form.replace(".", "").isalnum():
+    start = text.find(form)
+    whole, folded = _latin_form(form)
+    if not whole:
+        return start if start >= 0 or folded is None else squeezed.find(folded)
+    while start >= 0:
         # Whole Latin words only: "gan" is not in "organ".
-        start = text.find(form)
-        while start >= 0:
-            end = start + len(form)
-            before = text[start - 1] if start else " "
-            after = text[end] if end < len(text) else " "
-            if not (before.isascii() and before.isalnum()) and not (
-                after.isascii() and after.isalnum() and not after.isdigit()
-            ):
-                return start
-            start = text.find(form, start + 1)
-        return -1
-    found = text.find(form)
-    if found < 0 and form.isascii():
-        found = squeezed.find(form.replace(" ", "").replace("-", ""))
-    return found
+        end = start + len(form)
+        before = text[start - 1] if start else " "
+        after = text[end] if end < len(text) else " "
+        if not (before.isascii() and before.isalnum()) and not (
+            after.isascii() and after.isalnum() and not after.isdigit()
+        ):
+            return start
+        start = text.find(form, start + 1)
+    return -1
+
+
+@lru_cache(maxsize=4096)
+def _latin_form(form: str) -> tuple[bool, str | None]:
+    """Whether a form is one Latin word; where it is ASCII, the form without its joints."""
+    if not form.isascii():
+        return False, None
+    return form.replace(".", "").isalnum(), form.replace(" ", "").replace("-", "")
 
 
 def met(text: str, squeezed: str, concept: Concept) -> tuple[int, float]:
@@ -132,7 +141,9 @@ def features(query: Query, candidate: Candidate, idf: Mapping[str, float]) -> li
     squeezed = squeeze(text)
     squeezed_title = squeeze(title)
     total = sum_idf(query, idf) or 1.0
-    in_text = in_head = in_title = latin_all = latin_in = 0.0
+    opening = candidate.opening[:HEAD_CHARACTERS]
+    squeezed_opening = squeeze(opening)
+    in_text = in_head = in_title = in_opening = latin_all = latin_in = 0.0
     positions: list[int] = []
     rarest, rarest_at = -1.0, -1
     for concept in query.concepts:
@@ -140,19 +151,22 @@ def features(query: Query, candidate: Candidate, idf: Mapping[str, float]) -> li
         at, share = met(text, squeezed, concept)
         _, titled = met(title, squeezed_title, concept)
         in_text += share * weight
+        in_opening += weight * max(met(opening, squeezed_opening, concept)[1], titled)
         in_title += titled * weight
         in_head += weight * (max(share, titled) if 0 <= at < HEAD_CHARACTERS else titled)
         if at >= 0:
             positions.append(at)
         if weight > rarest:
             rarest, rarest_at = weight, 0 if titled else at
-        if any(c.isascii() and c.isalpha() for c in concept.surface):
+        if _latin(concept.surface):
             latin_all += weight
             latin_in += max(share, titled) * weight
     grams = query.own_grams
     gram_total = len(grams) or 1
-    gram_hits = sum(g in squeezed for g in grams)
-    content = squeeze(query.content)
+    gram_hits = sum([g in squeezed for g in grams])
+    head = squeezed[:HEAD_CHARACTERS]
+    head_hits = sum([g in head or g in squeezed_title for g in grams])
+    content = _squeezed(query.content)
     first = 1.0 - math.log1p(rarest_at) / _FIRST_HIT_SCALE if rarest_at >= 0 else 0.0
     cue = CUES.get(query.kind)
     cued = 1.0 if cue and cue.search(text) else 0.0
@@ -163,10 +177,12 @@ def features(query: Query, candidate: Candidate, idf: Mapping[str, float]) -> li
         candidate.cosine,
         in_text / total,
         in_head / total,
+        in_opening / total,
+        candidate.siblings,
         in_title / total,
         latin_in / latin_all if latin_all else 0.0,
         gram_hits / gram_total,
-        sum(g in squeezed[:HEAD_CHARACTERS] or g in squeezed_title for g in grams) / gram_total,
+        head_hits / gram_total,
         longest_common(content, squeezed) / (len(content) or 1),
         first,
         _opening(query, squeezed),
@@ -179,7 +195,6 @@ def features(query: Query, candidate: Candidate, idf: Mapping[str, float]) -> li
         sum(n in text for n in numbers) / len(numbers) if numbers else 0.0,
         sum(s in text for s in query.symbols) / len(query.symbols) if query.symbols else 0.0,
         math.log(len(text) + 1) / 6.0,
-        candidate.position,
     ]
 
 
@@ -197,13 +212,32 @@ def longest_common(needle: str, text: str) -> int:
     return best
 
 
+def squeeze(text: str) -> str:
+    """`text` without white space and hyphens."""
+    # str.split knows the same white space as `\s`, in less than half the time.
+    return "".join(text.split()).replace("-", "")
+
+
+# What is the same for all candidates of a question is worked out once.
+_squeezed = lru_cache(maxsize=4096)(squeeze)
+
+
+@lru_cache(maxsize=4096)
+def _latin(surface: str) -> bool:
+    return any(c.isascii() and c.isalpha() for c in surface)
+
+
+_OPENING_WITHIN = 12
+
+
 def _opening(query: Query, squeezed: str) -> float:
     """Whether the passage begins by saying what a thing asked about is."""
     head = squeezed[:60]
     for concept in query.concepts:
         for form in concept.all_forms:
-            at = head.find(squeeze(form))
-            if 0 <= at <= 12 and _DEFINES.match(head, at + len(squeeze(form))):
+            name = _squeezed(form)
+            at = head.find(name, 0, _OPENING_WITHIN + len(name))
+            if at >= 0 and _DEFINES.match(head, at + len(name)):
                 return 1.0
     return 0.0
 
@@ -216,8 +250,3 @@ def _proximity(positions: list[int], concepts: int) -> float:
         return 0.0
     spread = max(positions) - min(positions)
     return (len(positions) / concepts) / (1.0 + math.log1p(spread / 20.0))
-
-
-def squeeze(text: str) -> str:
-    """`text` without white space and hyphens."""
-    return _SPACE.sub("", text).replace("-", "")

@@ -89,7 +89,7 @@ class Query:
         concepts: what is asked about, with other names.
         latin: the question's own Latin terms.
         kind: what sort of answer is wanted.
-        expanded: text for the embedder: the question with other names added.
+        embedded: text for the embedder; of an English question with Chinese names added.
         symbols: tokens of formulas in the question.
     """
 
@@ -103,7 +103,7 @@ class Query:
     concepts: tuple[Concept, ...]
     latin: tuple[str, ...]
     kind: Kind
-    expanded: str
+    embedded: str
     symbols: tuple[str, ...]
 
 
@@ -149,7 +149,7 @@ def analyse(text: str, segmenter: Segmenter, terms: TermTable) -> Query:
         concepts=_concepts(own, found),
         latin=tuple(w for w in own if _LATIN.search(w)),
         kind=kind_of(normalized),
-        expanded=_expanded(text, found),
+        embedded=_embedded(text, found),
         symbols=symbols,
     )
 
@@ -187,8 +187,10 @@ def _concepts(own: Sequence[str], found: Sequence[Concept]) -> tuple[Concept, ..
     )
 
 
-def _expanded(text: str, found: Sequence[Concept]) -> str:
-    extra = [form for term in found for form in term.forms[:2]]
+def _embedded(text: str, found: Sequence[Concept]) -> str:
+    if is_han(text):
+        return text
+    extra = [form for term in found for form in term.forms if is_han(form)][:_MOST_FORMS]
     return f"{text} {' '.join(extra)}" if extra else text
 
 

@@ -12,7 +12,7 @@ import os
 import re
 import threading
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -102,7 +102,7 @@ class Retriever:
         self._reranker: CrossEncoderReranker | None = None
         self._terms: TermTable | None = None
         self._head = -1
-        self._normalized: OrderedDict[int, tuple[str, str]] = OrderedDict()
+        self._normalized: OrderedDict[int, tuple[str, str, str]] = OrderedDict()
 
     @classmethod
     def open(
@@ -336,22 +336,30 @@ class Retriever:
             )
             if not allowed:
                 return []
-        vector = self.embedder.embed_queries([query.expanded])[0]
+        vector = self.embedder.embed_queries([query.embedded])[0]
         found = self._candidates(query, vector, lexical, vectors, limit, allowed)
         rows = self._catalog.chunk_rows(found, at=at)
         keys = [key for key in found if key in rows]
-        words = lexical.scores("words", query.words, keys)
-        grams = lexical.scores("grams", query.grams, keys)
+        own_words, own_grams = set(query.own_words), set(query.own_grams)
+        words = lexical.scores("words", _only(query.words, own_words), keys)
+        grams = lexical.scores("grams", _only(query.grams, own_grams), keys)
         cosines = vectors.scores(vector, keys)
         idf = lexical.idf("words", list(query.words))
+        siblings = self._siblings(rows, keys, words, grams, cosines)
         hits = []
         for key in keys:
-            text, title = self._normalized_text(rows[key])
-            values = features(
-                query,
-                Candidate(key, text, title, words[key], grams[key], cosines.get(key, 0.0)),
-                idf,
+            text, title, opening = self._normalized_text(rows[key])
+            candidate = Candidate(
+                key,
+                text,
+                title,
+                words[key],
+                grams[key],
+                cosines.get(key, 0.0),
+                opening,
+                siblings[key],
             )
+            values = features(query, candidate, idf)
             hits.append(Hit(rows[key], score(values, self._weights.rank), tuple(values)))
         hits.sort(key=lambda hit: (-hit.score, hit.row.pk))
         return self._reranked(query, hits)
@@ -381,6 +389,27 @@ class Retriever:
         }
         return sorted(fused, key=lambda key: (-fused[key], key))[:limit]
 
+    def _siblings(
+        self,
+        rows: Mapping[int, ChunkRow],
+        keys: Sequence[int],
+        words: Mapping[int, float],
+        grams: Mapping[int, float],
+        cosines: Mapping[int, float],
+    ) -> dict[int, float]:
+        """For each candidate the best score of another passage of its document, 0 to 1."""
+        dense = self._weights.dense
+        fused = {key: words[key] + grams[key] + dense * cosines.get(key, 0.0) for key in keys}
+        top = max(fused.values(), default=0.0) or 1.0
+        best: dict[int, list[tuple[float, int]]] = {}
+        for key in keys:
+            best.setdefault(rows[key].document_pk, []).append((fused[key], key))
+        found = {}
+        for key in keys:
+            others = [s for s, other in best[rows[key].document_pk] if other != key]
+            found[key] = max(others, default=0.0) / top
+        return found
+
     def _reranked(self, query: Query, hits: list[Hit]) -> list[Hit]:
         name = self._settings.retrieval.reranker
         if not name or not hits:
@@ -401,10 +430,14 @@ class Retriever:
             Hit(hit.row, floor - 1.0 - n, hit.values) for n, hit in enumerate(tail)
         ]
 
-    def _normalized_text(self, row: ChunkRow) -> tuple[str, str]:
+    def _normalized_text(self, row: ChunkRow) -> tuple[str, str, str]:
         kept = self._normalized.get(row.pk)
         if kept is None:
-            kept = normalize(row.text), normalize(" ".join((row.title, *row.heading)))
+            kept = (
+                normalize(row.text),
+                normalize(" ".join((row.title, *row.heading))),
+                normalize(row.opening),
+            )
             with self._lock:
                 self._normalized[row.pk] = kept
                 if len(self._normalized) > _NORMALIZED_KEPT:
@@ -473,6 +506,10 @@ def _passage(hit: Hit, rank: int) -> Passage:
         end=row.end,
         scores=dict(zip(FEATURES, hit.values, strict=True)) if hit.values else {},
     )
+
+
+def _only(terms: Mapping[str, float], kept: set[str]) -> dict[str, float]:
+    return {term: weight for term, weight in terms.items() if term in kept}
 
 
 def _continues(run: Sequence[ChunkRow], row: ChunkRow) -> bool:
