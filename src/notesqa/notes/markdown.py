@@ -10,12 +10,13 @@ from pathlib import PurePosixPath
 
 import yaml
 
-from notesqa.notes.titles import article_title, clean_title
+from notesqa.notes.titles import article_title
 from notesqa.records import Document, DocumentKind, Source
 
 _OPENING = re.compile(r"\s*---[ \t]*\n")
 _CLOSING = re.compile(r"^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.MULTILINE)
 _MAX_FRONT_MATTER = 1 << 16
+_MAX_TITLE = 300
 _KEY_LINE = re.compile(r"^[\w\u3400-\u9fff][\w\u3400-\u9fff .-]*:", re.MULTILINE)
 _DATE = re.compile(r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})")
 
@@ -49,7 +50,8 @@ def read_article(text: str, path: str, kind: DocumentKind) -> Document | None:
         return None
     line = 1 + text.count("\n", 0, front.length + skipped)
     stem = PurePosixPath(path).stem
-    title = clean_title(front.title) or article_title(body, kind) or stem
+    # The writer's own title stays whole: it is searched, too.
+    title = front.title[:_MAX_TITLE] or article_title(body, kind) or stem
     return Document(
         id=file_id(path),
         title=title,
@@ -110,7 +112,9 @@ def _by_lines(head: str) -> dict[str, str]:
 
 def _text(value: object) -> str:
     if isinstance(value, str | int | float) and not isinstance(value, bool):
-        return " ".join(str(value).split())
+        # YAML escapes can write half a character, which no file or table can hold.
+        text = str(value).encode("utf-8", "replace").decode("utf-8")
+        return " ".join(text.split())
     return ""
 
 
