@@ -119,7 +119,6 @@ class NotesApp(App[int]):
         self._draft = Draft(corpus.parent / "index" / "draft.txt" if corpus else None)
         self._suggestions: list[str] = []
         self._warm = False
-        self._segmenter: Any = None
         self._check_keys()
 
     # -- life ---------------------------------------------------------------------
@@ -251,17 +250,6 @@ class NotesApp(App[int]):
     def suggestions(self) -> list[str]:
         """Questions to begin with."""
         return self._suggestions
-
-    def words_of(self, text: str) -> tuple[str, ...]:
-        """The words of a query, to be found in what was found."""
-        if self._segmenter is None:
-            if not self._warm:
-                return tuple(text.split())
-            from notesqa.text.segment import Segmenter
-
-            self._segmenter = Segmenter()
-        found = [*text.split(), *self._segmenter.words(text)]
-        return tuple(dict.fromkeys(w for w in found if len(w) > 1 or not w.isascii()))
 
     # -- asking -----------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from notesqa.records import Citation, Document, Passage
 from notesqa.text.terminal import clip, safe
 from notesqa.tui.answers import Exchange, exchange_lines
 from notesqa.tui.bars import ProgressBar, StatusBar
+from notesqa.tui.field import Field
 from notesqa.tui.flow import BLANK, Line, Piece, wrap
 from notesqa.tui.source_pane import SourcePane
 from notesqa.tui.surface import Section, Surface
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 _NARROW = 100
 
 
-class QuestionInput(Input):
+class QuestionInput(Field):
     """The line to type in; up and down bring back what was asked."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -36,9 +37,7 @@ class QuestionInput(Input):
     ]
 
     def __init__(self, words: Wording) -> None:
-        super().__init__(
-            id="question", placeholder=words("question_hint"), select_on_focus=False, compact=True
-        )
+        super().__init__(id="question", placeholder=words("question_hint"))
         speak(self, words)
         self._past: list[str] = []
         self._at = 0

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from notesqa.catalog import ConversationInfo, DocumentInfo
     from notesqa.config import Settings
     from notesqa.indexing import IndexEvent, IndexReport
+    from notesqa.text.segment import Segmenter
 
 _PIECE_SECONDS = 0.04
 _WATCH_SECONDS = 3.0
@@ -69,12 +70,14 @@ class Failed(Message):
 
 @dataclass
 class Results(Message):
-    """What a search found."""
+    """What a search found: the passages, each as it is read on one line, and the words
+    of the query to be looked for in them."""
 
     number: int
     query: Query
     passages: list[Passage]
     shown: list[str]
+    words: tuple[str, ...]
     seconds: float
 
 
@@ -246,6 +249,7 @@ class Desk:
         self._stop_index = threading.Event()
         self._closed = threading.Event()
         self._indexing = False
+        self._segmenter: Segmenter | None = None
 
     # -- lanes -------------------------------------------------------------------
 
@@ -354,9 +358,18 @@ class Desk:
             )
             seconds = time.perf_counter() - began
             shown = [plain_text(p.text) for p in passages]
-            self.post(Results(number, query, passages, shown, seconds))
+            words = self._words(query.text)
+            self.post(Results(number, query, passages, shown, words, seconds))
 
         self._do("search", "search", job, number)
+
+    def _words(self, text: str) -> tuple[str, ...]:
+        if self._segmenter is None:
+            from notesqa.text.segment import Segmenter
+
+            self._segmenter = Segmenter()
+        found = [*text.split(), *self._segmenter.words(text)]
+        return tuple(dict.fromkeys(w for w in found if len(w) > 1 or not w.isascii()))
 
     def ask(self, request: Request, k: int) -> None:
         """Answer a question, told piece by piece, and keep it."""

@@ -14,6 +14,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from notesqa.text.terminal import safe
+from notesqa.tui.field import Field
 from notesqa.tui.flow import BLANK, Line, Piece, wrap
 from notesqa.tui.surface import Section, Surface
 from notesqa.tui.wording import Wording
@@ -67,7 +68,7 @@ class Prompt(ModalScreen[str]):
         """The question and the line."""
         with Vertical(classes="dialog"):
             yield Static(Text(self.question), markup=False)
-            yield Input(self.value, compact=True)
+            yield Field(self.value)
 
     @on(Input.Submitted)
     def _on_submitted(self, message: Input.Submitted) -> None:

@@ -17,6 +17,7 @@ from notesqa.text.terminal import clip, safe
 from notesqa.tui.answers import Exchange, exchange_lines
 from notesqa.tui.bars import ProgressBar, StatusBar
 from notesqa.tui.dialogs import Confirm, Prompt
+from notesqa.tui.field import Field
 from notesqa.tui.surface import Section, Surface
 from notesqa.tui.wording import Wording, speak
 
@@ -51,7 +52,7 @@ class HistoryScreen(Screen[None]):
         """Line, list, preview."""
         yield StatusBar("history", self.words)
         yield ProgressBar(self.words)
-        yield Input(id="query", placeholder=self.words("history_hint"), compact=True)
+        yield Field(id="query", placeholder=self.words("history_hint"))
         with Horizontal(id="body"):
             with Vertical(id="found"):
                 yield OptionList(id="conversations", markup=False, compact=True)

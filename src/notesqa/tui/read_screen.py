@@ -19,6 +19,7 @@ from textual.widgets.option_list import Option
 from notesqa.records import Document
 from notesqa.text.terminal import safe
 from notesqa.tui.bars import ProgressBar, StatusBar
+from notesqa.tui.field import Field
 from notesqa.tui.source_pane import SourcePane
 from notesqa.tui.surface import Surface
 from notesqa.tui.wording import Wording, speak
@@ -69,7 +70,7 @@ class ReadScreen(Screen[None]):
         yield ProgressBar(self.words)
         with Horizontal(id="body"):
             with Vertical(id="list"):
-                yield Input(id="filter", placeholder=self.words("filter_notes"), compact=True)
+                yield Field(id="filter", placeholder=self.words("filter_notes"))
                 yield OptionList(id="notes", markup=False, compact=True)
             yield SourcePane(self.words, id="source")
             yield OptionList(id="outline", markup=False, compact=True)

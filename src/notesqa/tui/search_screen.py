@@ -19,6 +19,7 @@ from notesqa.records import Document, Passage
 from notesqa.text.terminal import clip, safe
 from notesqa.tui import queries
 from notesqa.tui.bars import ProgressBar, StatusBar
+from notesqa.tui.field import Field
 from notesqa.tui.source_pane import SourcePane
 from notesqa.tui.surface import Surface
 from notesqa.tui.wording import Wording, speak
@@ -72,12 +73,10 @@ class SearchScreen(Screen[None]):
         """Line, results and passage."""
         yield StatusBar("search", self.words)
         yield ProgressBar(self.words)
-        yield Input(
+        yield Field(
             id="query",
             placeholder=self.words("search_hint"),
             suggester=FilterSuggester(self.notes_app),
-            select_on_focus=False,
-            compact=True,
         )
         with Horizontal(id="body"):
             with Vertical(id="found"):
@@ -130,7 +129,7 @@ class SearchScreen(Screen[None]):
         if message.number != self._number:
             return
         self._passages, self._texts = message.passages, message.shown
-        self._matched = self.notes_app.words_of(message.query.text)
+        self._matched = message.words
         self._fill()
         if message.passages:
             ms = max(1, round(message.seconds * 1000))

@@ -16,6 +16,7 @@ from notesqa.errors import NotesqaError
 from notesqa.text.terminal import safe
 from notesqa.tui.bars import ProgressBar, StatusBar
 from notesqa.tui.desk import path_given
+from notesqa.tui.field import Field
 from notesqa.tui.wording import Wording, speak
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class WelcomeScreen(Screen[None]):
             yield Static(Text(words("welcome_1", corpus=app.corpus_shown)), markup=False)
             yield Static(Text(words("welcome_2")), markup=False)
             yield Static(Text(words("welcome_3")), markup=False)
-            yield Input(id="folder", placeholder=words("folder_hint"), compact=True)
+            yield Field(id="folder", placeholder=words("folder_hint"))
             yield Static("", id="welcome-said", markup=False)
         yield Footer(compact=True, show_command_palette=False)
 
