@@ -53,6 +53,7 @@ class BigramEmbedder:
     def _vectors(self, texts: Sequence[str]) -> NDArray[np.float32]:
         rows = np.zeros((len(texts), self._dimension), dtype=np.float32)
         for row, text in zip(rows, texts, strict=True):
+            text.encode("utf-8")  # as strict as a real tokenizer: no half characters
             letters = [char for char in text.lower() if char.isalnum()]
             for pair in itertools.pairwise(letters):
                 digest = hashlib.blake2b("".join(pair).encode(), digest_size=4).digest()

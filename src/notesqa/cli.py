@@ -193,8 +193,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # The reader has what it wanted (head, less): that is no error of ours.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         return OK
+    except OSError as error:
+        # What is not mapped where it enters is the output itself: a full disk, say.
+        _drop_output()
+        place = f"{error.filename}: " if error.filename else "cannot go on: "
+        _say_error(NotesqaError(f"{place}{error.strerror or error}"))
+        return FAILED
+
+
+def _drop_output() -> None:
+    """Let what is still buffered go nowhere, so that the exit does not try again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _say_error(error: NotesqaError) -> None:

@@ -225,6 +225,8 @@ class Retriever:
     def analyse(self, text: str) -> Query:
         """The question as the search sees it; slips in Latin words are put right."""
         self.refresh()
+        # Half a character (a stray surrogate) can be looked up nowhere.
+        text = text.encode("utf-8", "replace").decode("utf-8")
         query = analyse(text, self.segmenter, self.term_table)
         slips = {}
         for word in query.latin:
@@ -345,7 +347,6 @@ class Retriever:
         grams = lexical.scores("grams", _only(query.grams, own_grams), keys)
         cosines = vectors.scores(vector, keys)
         idf = lexical.idf("words", list(query.words))
-        siblings = self._siblings(rows, keys, words, grams, cosines)
         hits = []
         for key in keys:
             text, title, opening = self._normalized_text(rows[key])
@@ -357,7 +358,6 @@ class Retriever:
                 grams[key],
                 cosines.get(key, 0.0),
                 opening,
-                siblings[key],
             )
             values = features(query, candidate, idf)
             hits.append(Hit(rows[key], score(values, self._weights.rank), tuple(values)))
@@ -388,27 +388,6 @@ class Retriever:
             for key in {*by_words, *by_vector}
         }
         return sorted(fused, key=lambda key: (-fused[key], key))[:limit]
-
-    def _siblings(
-        self,
-        rows: Mapping[int, ChunkRow],
-        keys: Sequence[int],
-        words: Mapping[int, float],
-        grams: Mapping[int, float],
-        cosines: Mapping[int, float],
-    ) -> dict[int, float]:
-        """For each candidate the best score of another passage of its document, 0 to 1."""
-        dense = self._weights.dense
-        fused = {key: words[key] + grams[key] + dense * cosines.get(key, 0.0) for key in keys}
-        top = max(fused.values(), default=0.0) or 1.0
-        best: dict[int, list[tuple[float, int]]] = {}
-        for key in keys:
-            best.setdefault(rows[key].document_pk, []).append((fused[key], key))
-        found = {}
-        for key in keys:
-            others = [s for s, other in best[rows[key].document_pk] if other != key]
-            found[key] = max(others, default=0.0) / top
-        return found
 
     def _reranked(self, query: Query, hits: list[Hit]) -> list[Hit]:
         name = self._settings.retrieval.reranker
