@@ -47,10 +47,9 @@ def collect(data: Path, work: Path) -> None:
     sentence_rows: list[dict[str, Any]] = []
     refusal_rows: list[dict[str, Any]] = []
     for name in sorted(asked):
-        retriever = build(data, name, work)
+        retriever = build(data, name, work, reuse=True)
         if name in SPAN_SETS:
-            for question in asked[name]:
-                sentence_rows.append(_sentences(retriever, name, question))
+            sentence_rows.extend(_sentences(retriever, name, q) for q in asked[name])
         if name in REFUSAL_SETS:
             for question in asked[name]:
                 row = _signals(retriever, question["question"], "")

@@ -43,7 +43,7 @@ SETS = (
 # Every set counts the same however many questions it has; encyclopedic ones less: people
 # ask their notes as in the first four.
 SET_WEIGHTS = {
-    "cmrc2018": 0.25, "drcd_dev": 0.25, "csl": 0.25, "xquad_zh": 0.25,
+    "cmrc2018": 0.5, "drcd_dev": 0.5, "csl": 0.5, "xquad_zh": 0.5,
     "dl500+t": 0.5, "reflection+t": 0.5, "tidb_docs+t": 0.5,
 }  # fmt: skip
 CANDIDATES = 40
@@ -242,7 +242,10 @@ def learn(
         gradient = x.T @ (w[group] * (e / total[group] - gold / right[group])) + 2 * l2 * theta
         return float(value), gradient
 
-    result = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B")
+    # Every feature but length is evidence for a passage; a weight below zero would only fit
+    # noise, and could not be explained to a person.
+    bounds = [(None, None) if FEATURES[c] == "length" else (0.0, None) for c in columns]
+    result = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds)
     return result.x / scale
 
 

@@ -22,7 +22,6 @@ FEATURES = (
     "coverage",
     "head_coverage",
     "opening_coverage",
-    "siblings",
     "title_coverage",
     "latin_coverage",
     "gram_coverage",
@@ -67,7 +66,6 @@ class Candidate:
     Attributes:
         text, title: normalised; `title` holds the headings too.
         opening: the beginning of its document, normalised.
-        siblings: how well the best other passage of its document scores, 0 to 1.
     """
 
     key: int
@@ -77,7 +75,6 @@ class Candidate:
     bm25_grams: float
     cosine: float
     opening: str = ""
-    siblings: float = 0.0
 
 
 def best_idf(forms: tuple[str, ...], idf: Mapping[str, float]) -> float:
@@ -178,7 +175,6 @@ def features(query: Query, candidate: Candidate, idf: Mapping[str, float]) -> li
         in_text / total,
         in_head / total,
         in_opening / total,
-        candidate.siblings,
         in_title / total,
         latin_in / latin_all if latin_all else 0.0,
         gram_hits / gram_total,
