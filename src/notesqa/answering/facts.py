@@ -7,13 +7,14 @@ number, a swapped name or a lost negation shows where they part.
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from notesqa.text.latex import formula_tokens, formulas
+from notesqa.text.latex import formula_tokens, formulas, protected_spans
 from notesqa.text.normalize import fold
 from notesqa.text.segment import latin_words
 
@@ -66,7 +67,7 @@ _NEGATION = (
 )
 # Words in which 不, 无, 非 deny nothing about the statement.
 _LEXICAL = (
-    r"不仅仅?|不但|不断|不过|不妨|不论|不管|不如|不动点|不变性?|不确定性?|不等式|不均衡|不平衡|不相关|不可微|不可分|不可约|"
+    r"不是一回事|不仅仅?|不但|不断|不过|不妨|不论|不管|不如|不动点|不变性?|不确定性?|不等式|不均衡|不平衡|不相关|不可微|不可分|不可约|"
     r"无论|差不多|对不起|不外乎|不禁|要不|不得不|非此即彼|除非|无非|是否|能否|与否|否则"
 )
 _STOP = frozenset(
@@ -109,10 +110,20 @@ def _tokens(text: str) -> Iterator[Token]:
     for formula in formulas(text):
         yield from _plain(text, position, formula.start)
         symbols = tuple(t for t in formula_tokens(formula.body) if t not in ",.;")
-        if symbols:
+        if _NUMERIC.fullmatch("".join(symbols)):
+            yield Token("number", _signed("".join(symbols)), formula.start, formula.end)
+        elif symbols:
             yield Token("formula", " ".join(symbols), formula.start, formula.end, "", symbols)
         position = formula.end
     yield from _plain(text, position, len(text))
+
+
+_NUMERIC = re.compile(r"-?\d+(?:,\d{3})*(?:\.\d+)?")
+
+
+def _signed(value: str) -> str:
+    sign = "-" if value[0] == "-" else ""
+    return sign + _canonical(value.removeprefix("-"))
 
 
 def _plain(text: str, begin: int, end: int) -> Iterator[Token]:
@@ -146,7 +157,7 @@ def _plain(text: str, begin: int, end: int) -> Iterator[Token]:
         elif kind == "negation":
             made = ("negation", "不")
         elif kind == "greek":
-            made = ("word", latin_words("\\" + value)[0] if False else value)
+            made = ("word", value)
         elif kind == "lexical" or value not in _STOP:
             made = ("han", value)
         if made is not None:
@@ -268,3 +279,66 @@ def contains(symbols: tuple[str, ...], within: tuple[str, ...]) -> bool:
         within[i] == first and within[i : i + size] == symbols
         for i in range(len(within) - size + 1)
     )
+
+
+def shown_number(token: Token) -> str:
+    """A number as people read it, with its unit."""
+    units = {"x": " 倍", "y": " 年", "pp": " 个百分点", "layer": " 层", "dim": " 维", "th": ""}
+    plain = {"%": "%", "deg": "°", "": ""}
+    return token.key + (units.get(token.unit) or plain.get(token.unit, f" {token.unit}"))
+
+
+@lru_cache(maxsize=2048)
+def numbers_of(text: str) -> tuple[Token, ...]:
+    """Numbers of a text, those in its formulas included."""
+    found = [t for t in tokens(text) if t.kind == "number"]
+    for token in tokens(text):
+        if token.kind == "formula":
+            for before, symbol in zip(("", *token.symbols), token.symbols, strict=False):
+                if symbol[0].isdigit():
+                    found.append(Token("number", _canonical(symbol), token.start, token.end))
+                    if before == "-":
+                        found.append(
+                            Token("number", f"-{_canonical(symbol)}", token.start, token.end)
+                        )
+    return tuple(found)
+
+
+def pairs(row: Sequence[Token]) -> list[str]:
+    """Neighbouring Han characters, as one key a pair."""
+    return [
+        a.key + b.key
+        for a, b in itertools.pairwise(row)
+        if a.kind == b.kind == "han" and b.start - a.end <= 1
+    ]
+
+
+def clauses(text: str, *, fine: bool = False) -> list[tuple[int, int]]:
+    """Clauses of a text, split after commas and semicolons outside formulas and code.
+
+    Args:
+        fine: split at 、 and brackets as well.
+    """
+    kept = protected_spans(text)
+    stops = "，；。！？;\n" + ("、（）()：" if fine else "")
+    spans: list[tuple[int, int]] = []
+    begin = 0
+    for i, char in enumerate(text):
+        if char not in stops and not (char in ",:." and text[i + 1 : i + 2] == " "):
+            continue
+        if any(start <= i < end for start, end in kept):
+            continue
+        if text[begin:i].strip():
+            spans.append(_stripped(text, begin, i + 1))
+        begin = i + 1
+    if text[begin:].strip():
+        spans.append(_stripped(text, begin, len(text)))
+    return spans
+
+
+def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
+    while start < end and text[start].isspace():
+        start += 1
+    while end > start and (text[end - 1].isspace() or text[end - 1] in "，,；;、"):
+        end -= 1
+    return start, end
