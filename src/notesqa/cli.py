@@ -684,7 +684,7 @@ def _ticker(args: argparse.Namespace, word: str) -> Callable[[int, int], None] |
 
 
 def _model(args: argparse.Namespace, home: Home, settings: Settings) -> int:
-    from notesqa.llm.commands import run_model_command
+    from notesqa.cli_models import run_model_command
 
     return run_model_command(args, home, settings)
 
