@@ -6,10 +6,13 @@ the screens draw. It paints before anything of the home is opened.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import dataclasses
 import difflib
 import os
 import shlex
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -159,7 +162,18 @@ class NotesApp(App[int]):
             ("welcome", WelcomeScreen),
         ):
             self.install_screen(screen(self.words), name)
+        if not self.is_headless:
+            self._leave_in_order()
         self.call_after_refresh(self._open)
+
+    def _leave_in_order(self) -> None:
+        """A lost terminal and a polite kill end the app as leaving does, the draft kept."""
+        loop = asyncio.get_running_loop()
+        for name in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, name, None)
+            if number is not None:
+                with contextlib.suppress(NotImplementedError, RuntimeError):
+                    loop.add_signal_handler(number, self._leave, 128 + number)
 
     def _open(self) -> None:
         self.desk.open()
@@ -167,6 +181,9 @@ class NotesApp(App[int]):
         if draft:
             self.ask_screen.question.value = draft
             self.ask_screen.question.cursor_position = len(draft)
+
+    def _leave(self, code: int) -> None:
+        self.exit(code, return_code=code)
 
     def on_unmount(self) -> None:
         """Leave nothing running."""
