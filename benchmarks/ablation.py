@@ -122,13 +122,13 @@ def stages(retriever: Retriever) -> dict[str, Rank]:
 
     def dense(question: str) -> list[str]:
         query = retriever.analyse(question)
-        vector = retriever.embedder.embed_queries([query.expanded])[0]
+        vector = retriever.embedder.embed_queries([query.embedded])[0]
         found = retriever.followers[1].search(vector, LEXICAL)
         return _documents(retriever, (key for key, _ in found))
 
     def fused(question: str) -> list[str]:
         query = retriever.analyse(question)
-        vector = retriever.embedder.embed_queries([query.expanded])[0]
+        vector = retriever.embedder.embed_queries([query.embedded])[0]
         vectors = retriever.followers[1]
         found = dict(lexical(query, query.grams))
         near = dict(vectors.search(vector, DENSE))

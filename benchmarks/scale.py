@@ -21,7 +21,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -100,7 +100,7 @@ def random_sections(corpus: Path) -> Iterator[Section]:
 def write_notes(corpus: Path, sections: Iterator[Section], count: int) -> float:
     """Write `count` sections as notes below `corpus`; returns their megabytes."""
     corpus.mkdir(parents=True, exist_ok=True)
-    size = 0
+    size = 0.0
     for number, first in enumerate(range(0, count, SECTIONS_A_NOTE)):
         part = list(itertools.islice(sections, min(SECTIONS_A_NOTE, count - first)))
         # Numbered titles: two notes of one title are told apart as a user would do it.
@@ -134,7 +134,7 @@ class Stages:
     """How long a rebuild was in each stage, from its events."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[str] = Counter()
+        self.seconds: defaultdict[str, float] = defaultdict(float)
         self._last = time.perf_counter()
 
     def __call__(self, event: IndexEvent) -> None:
