@@ -121,7 +121,7 @@ def reworded(sentence: str, title: str, rng: random.Random) -> str:
 
 def number_changed(sentence: str, passage: Passage, rng: random.Random) -> str | None:
     """One number changed, half the time to another one of the same passage."""
-    places = [
+    places: list[re.Match[str]] = [
         m for m in re.finditer(r"(?<![\w.,\\^_{$])\d+(?:[.,]\d+)*(?![\w.]*\})", sentence)
         if not re.match(r"\s*[.)、]", sentence[m.end() :]) or m.start() > 2
     ]  # fmt: skip
@@ -134,7 +134,7 @@ def number_changed(sentence: str, passage: Passage, rng: random.Random) -> str |
     )
     others = [n for n in others if n not in sentence]
     if others and rng.random() < 0.5:
-        new = rng.choice(others)
+        new: str = rng.choice(others)
     else:
         value = float(old.replace(",", ""))
         factor = rng.choice([0.5, 2, 1.1, 0.9, 10, 3])

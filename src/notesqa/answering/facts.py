@@ -138,7 +138,12 @@ def _plain(text: str, begin: int, end: int) -> Iterator[Token]:
         unit = ""
         made: tuple[TokenKind, str] | None = None
         if kind == "latin":
-            made = _latin(value, text[begin + at[match.start()] :][:1], english, match.start())
+            made = _latin(
+                value,
+                text[begin + at[match.start()] : begin + at[match.end()]],
+                english,
+                match.start(),
+            )
         elif kind == "mixed":
             made, unit = _mixed(value)
         elif kind == "number":
@@ -164,7 +169,7 @@ def _plain(text: str, begin: int, end: int) -> Iterator[Token]:
             yield Token(made[0], made[1], begin + at[match.start()], begin + at[position], unit)
 
 
-def _latin(value: str, first: str, english: bool, position: int) -> tuple[TokenKind, str] | None:
+def _latin(value: str, original: str, english: bool, position: int) -> tuple[TokenKind, str] | None:
     forms = latin_words(value)
     if not forms:
         return None
@@ -177,7 +182,8 @@ def _latin(value: str, first: str, english: bool, position: int) -> tuple[TokenK
         return "name", key
     if value in _ENGLISH_STOP:
         return None
-    named = any(c.isdigit() for c in value) or (first.isupper() and position > 0)
+    capitals = sum(c.isupper() for c in original)
+    named = any(c.isdigit() for c in value) or capitals > 1 or (capitals == 1 and position > 0)
     return ("name", key) if named else ("word", _stem(key))
 
 

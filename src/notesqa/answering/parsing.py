@@ -31,13 +31,14 @@ _NUMBERS = r"\d{1,3}(?:\s*[,，、;；和&~–-]\s*\d{1,3})*"
 _MARK = re.compile(
     rf"\[\s*\^?\s*(?:{_WORD}\s*)?(?P<square>{_NUMBERS})\s*\](?!\()"
     rf"|【\s*(?:{_WORD}\s*)?(?P<lenticular>{_NUMBERS})\s*(?:†[^】\n]{{0,40}})?】"
-    rf"|(?<![\w)）])[(（]\s*(?:{_WORD}\s*)?(?P<round>{_NUMBERS})\s*[)）]",
+    rf"|(?<![A-Za-z0-9_)）])[(（]\s*(?:{_WORD}\s*)?(?P<round>{_NUMBERS})\s*[)）]",
     re.IGNORECASE,
 )
 _RANGE = re.compile(r"(\d+)\s*[~–-]\s*(\d+)")
 _DIGITS = re.compile(r"\d+")
 _AFTER_ROUND = re.compile(r"\s*(?:[。.!！?？;；]|[(（\[【]\s*\d|\n|\Z)")
 _PUNCTUATION = "。．.!！?？;；,，、:：)）"
+_STOPS = frozenset("。．.！!？?")
 _LINE_LEAD = re.compile(r"[ \t]*(?:[-*+•]\s+|\d{1,2}[.)、]\s*)?")
 _ITEM = re.compile(r"\A\s*(?:[-*+•]\s+|\d{1,2}[.)、](?!\d)\s*|>\s*)")
 _HEADING = re.compile(r"\A\s*#{1,6}\s|\A\s*\*\*[^*\n]{1,40}\*\*[:：]?\s*\Z|\A[-*_=\s|:]*\Z")
@@ -91,7 +92,7 @@ def parse(raw: str, passages: int) -> Reply:
     text = _REFERENCES.sub("", visible(raw))
     marks = _marks(text, passages)
     clean, places = _without(text, marks)
-    spans = [s for s in sentences(clean) if _says(clean[s[0] : s[1]])]
+    spans = [s for s in _spans(clean, places) if _says(clean[s[0] : s[1]])]
     dropped = sum(mark.dropped for mark in marks)
     cited = _assigned(clean, spans, places)
     found = [
@@ -110,6 +111,23 @@ def parse(raw: str, passages: int) -> Reply:
         return Reply((), True, dropped, complete)
     kept = tuple(row for i, row in enumerate(found) if i not in refusals)
     return Reply(kept, False, dropped, complete)
+
+
+def _spans(clean: str, places: Sequence[tuple[int, _Mark, bool]]) -> list[tuple[int, int]]:
+    """Sentences; a mark beside a full stop ends one also where the stop alone would not."""
+    ends = set()
+    for place, _, leads in places:
+        if not leads and clean[:place].rstrip()[-1:] in _STOPS:
+            ends.add(place)
+        elif not leads and clean[place : place + 1] in _STOPS:
+            ends.add(place + 1)
+    spans: list[tuple[int, int]] = []
+    for start, end in sentences(clean):
+        for cut in sorted(e for e in ends if start < e < end):
+            spans.append((start, cut))
+            start = cut
+        spans.append((start, end))
+    return spans
 
 
 def visible(raw: str) -> str:

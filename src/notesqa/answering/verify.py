@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from notesqa.answering import across
 from notesqa.answering.contradiction import contradiction
 from notesqa.answering.facts import (
     Token,
@@ -96,6 +97,8 @@ def verify(
     claim = tokens(sentence)
     if not claim:
         return Verdict(False, "says nothing" if english else "没有内容", None, 0.0)
+    if across.apart(sentence, passages):
+        return _across(sentence, claim, passages, embedder, english)
     windows = [_best_window(claim, i, p) for i, p in enumerate(passages)]
     best = max(windows, key=lambda window: window.score)
     quote = _tightened(claim, passages[best.passage], best)
@@ -108,6 +111,26 @@ def verify(
     if fault:
         return Verdict(False, fault, quote, score)
     if score < _COVERAGE:
+        reason = "the cited passage does not say this" if english else "所引段落没有这样说"
+        return Verdict(False, reason, quote if score > 0.2 else None, score)
+    return Verdict(True, "", quote, score)
+
+
+def _across(
+    sentence: str,
+    claim: Sequence[Token],
+    passages: Sequence[Passage],
+    embedder: Embedder | None,
+    english: bool,
+) -> Verdict:
+    """Notes in another language than the sentence: facts and likeness, no wording."""
+    near = across.nearest(sentence, passages, embedder)
+    quote = (near.passage, near.start, near.end)
+    whole = [_Window(i, 0, len(p.text), 0.0) for i, p in enumerate(passages)]
+    score = max(0.0, near.score)
+    if fault := _missing(claim, passages, whole, english, sentence):
+        return Verdict(False, fault, quote, score)
+    if score < across.THRESHOLD:
         reason = "the cited passage does not say this" if english else "所引段落没有这样说"
         return Verdict(False, reason, quote if score > 0.2 else None, score)
     return Verdict(True, "", quote, score)
@@ -206,6 +229,7 @@ def _missing(
     passages: Sequence[Passage],
     windows: Sequence[_Window],
     english: bool,
+    sentence: str = "",
 ) -> str:
     """The first hard fact that the passages lack, as a reason; else nothing."""
     near = [_around(passages[w.passage], w) for w in windows]
@@ -222,6 +246,7 @@ def _missing(
             token.kind == "name"
             and token.key not in names
             and not (len(token.key) >= 4 and token.key in packed)
+            and not (sentence and _translated(token, sentence, packed))
         ):
             return _lacks("name", "名称", token, english)
         if token.kind == "formula" and not any(contains(token.symbols, s) for s in symbols):
@@ -229,6 +254,14 @@ def _missing(
                 "the formula is not in the cited passage" if english else "所引段落里没有这个公式"
             )
     return ""
+
+
+def _translated(token: Token, sentence: str, packed: str) -> bool:
+    """Whether a name may stand in notes of another language in that language's form."""
+    original = sentence[token.start : token.end]
+    # Laplace or Gaussian; names such as GPU or ResNet are written alike everywhere.
+    plain = original.isalpha() and sum(c.isupper() for c in original) == 1
+    return plain or across.named(token.key, sentence, packed)
 
 
 def _lacks(english_word: str, chinese_word: str, token: Token, english: bool) -> str:
