@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -19,7 +20,7 @@ from notesqa.text.blocks import Block, blocks
 from notesqa.text.normalize import normalize
 from notesqa.text.pieces import CountTokens, Piece, cut_block
 
-VERSION = 1
+VERSION = 2
 """Changes when the same document may be cut otherwise than before."""
 
 TOKENS = 320
@@ -29,7 +30,8 @@ _EXCERPT_SLACK = 1.25
 _WHOLE_SHARE = 0.5
 # A section of this share of the limit can stand alone; mixing it with another costs.
 _SIZEABLE = 0.25
-_MOST_ATOMS = 400
+# Atoms in one passage at most: bounds the time for texts of nothing but tiny lines.
+_MOST_ATOMS = 120
 
 _BREAK_AT_BLOCK = 0.1
 _BREAK_IN_LIST = 0.35
@@ -37,10 +39,14 @@ _BREAK_IN_TABLE = 0.45
 _BREAK_AT_FORMULA = 0.35
 _BREAK_IN_PARAGRAPH = 0.5
 _BREAK_AFTER_COLON = 0.9
+_BREAK_BEFORE_WHERE = 0.6
 _BREAK_AFTER_HEADING = 4.0
 _MIX_CHILD = 0.35
 _MIX_SIBLING = 0.7
 _MIX_TOP = 1.2
+
+# Goes on with the formula above it.
+_EXPLAINS = re.compile(r"\s*(?:其中|式中|这里|此处|即|也就是|where\b|with\b|here\b)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +111,11 @@ def chunk(document: Document, count_tokens: CountTokens, *, tokens: int = TOKENS
     title = normalize(document.title)
     chunks: list[Chunk] = []
     for first, last in _passages(atoms, sections, tokens):
-        path = _common_path(sections, {atom.section for atom in atoms[first:last]})
-        start, end = atoms[first].start, atoms[last - 1].end
-        heading = tuple(part for part in path if normalize(part) != title)
-        size = count_tokens(text[start:end]) if last - first > 1 else atoms[first].tokens
-        chunks.append(_chunk(document, len(chunks), start, end, heading, size))
+        for part, size in _counted(text, atoms[first:last], count_tokens, tokens):
+            path = _common_path(sections, {atom.section for atom in part})
+            heading = tuple(name for name in path if normalize(name) != title)
+            start, end = part[0].start, part[-1].end
+            chunks.append(_chunk(document, len(chunks), start, end, heading, size))
     return chunks
 
 
@@ -141,12 +147,17 @@ def _atoms(text: str, count_tokens: CountTokens, tokens: int) -> tuple[list[_Sec
     sections = [_Section((), ())]
     atoms: list[_Atom] = []
     previous: Block | None = None
+    headings = 0  # tokens of the headings that stand right above
     for block in blocks(text):
         if block.kind == "heading":
             sections.append(_below(sections[-1], block))
         section = sections[-1]
         before = _break_before(text, previous, block)
-        for i, piece in enumerate(_pieces(text, block, count_tokens, tokens)):
+        # What follows a heading leaves room for it, so that the two can stay together.
+        room = tokens - min(headings, tokens // 2)
+        pieces = _pieces(text, block, count_tokens, room)
+        headings = headings + sum(p.tokens for p in pieces) if block.kind == "heading" else 0
+        for i, piece in enumerate(pieces):
             cost = before if i == 0 else _break_within(block)
             atoms.append(_Atom(piece.start, piece.end, piece.tokens, len(sections) - 1, cost))
             section.tokens += piece.tokens
@@ -184,21 +195,40 @@ def _break_before(text: str, previous: Block | None, block: Block) -> float:
         return _BREAK_AFTER_HEADING
     if block.kind == "heading":
         return 0.0
-    if block.kind in ("item", "fence", "formula", "table") and _introduces(text, previous):
-        return _BREAK_AFTER_COLON
+    if previous.kind == "paragraph":
+        ending = text[max(previous.start, previous.end - 20) : previous.end].rstrip()[-1:]
+        if ending in "：:" or (block.kind == "formula" and ending not in "。.！!？?；;"):
+            return _BREAK_AFTER_COLON
     if previous.kind == block.kind == "item":
         return _BREAK_IN_LIST
+    if previous.kind == "formula" and _EXPLAINS.match(text, block.start):
+        return _BREAK_BEFORE_WHERE
     if "formula" in (previous.kind, block.kind):
         return _BREAK_AT_FORMULA
     return _BREAK_AT_BLOCK
 
 
-def _introduces(text: str, block: Block) -> bool:
-    return block.kind == "paragraph" and text[block.start : block.end].rstrip()[-1] in "：:"
-
-
 def _break_within(block: Block) -> float:
     return _BREAK_IN_TABLE if block.kind in ("table", "fence") else _BREAK_IN_PARAGRAPH
+
+
+def _counted(
+    text: str, atoms: list[_Atom], count_tokens: CountTokens, tokens: int
+) -> Iterator[tuple[list[_Atom], int]]:
+    """A passage with its true length, cut again should that exceed the limit.
+
+    Parts add up to the whole only nearly: a tokenizer may count the line ends between.
+    """
+    if len(atoms) == 1:
+        yield atoms, atoms[0].tokens
+        return
+    size = count_tokens(text[atoms[0].start : atoms[-1].end])
+    if size <= tokens:
+        yield atoms, size
+        return
+    middle = min(range(1, len(atoms)), key=lambda i: atoms[i].before + abs(2 * i / len(atoms) - 1))
+    yield from _counted(text, atoms[:middle], count_tokens, tokens)
+    yield from _counted(text, atoms[middle:], count_tokens, tokens)
 
 
 # -- choosing the borders ------------------------------------------------------------------
@@ -213,17 +243,20 @@ def _passages(
     best[0] = 0.0
     origin = [0] * (count + 1)
     mixing = [0.0] + [_mixing(sections, a.section, b.section, tokens) for a, b in pairwise(atoms)]
+    sizes = [atom.tokens for atom in atoms]
+    before = [atom.before for atom in atoms]
     for last in range(1, count + 1):
-        size, mixed = 0, 0.0
+        size, mixed, least, where = 0, 0.0, math.inf, last - 1
         for first in range(last - 1, max(-1, last - 1 - _MOST_ATOMS), -1):
-            size += atoms[first].tokens
+            size += sizes[first]
             if size > tokens and first < last - 1:
                 break
-            short = max(0.0, 1.0 - size / tokens)
-            cost = best[first] + atoms[first].before + short * short + mixed
-            if cost < best[last]:
-                best[last], origin[last] = cost, first
+            short = 1.0 - size / tokens
+            cost = best[first] + before[first] + short * short + mixed
+            if cost < least:
+                least, where = cost, first
             mixed += mixing[first]
+        best[last], origin[last] = least, where
     borders = [count]
     while borders[-1] > 0:
         borders.append(origin[borders[-1]])

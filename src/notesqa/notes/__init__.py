@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,10 @@ from notesqa.records import Document
 
 __all__ = ["VERSION", "Gathered", "ReadFile", "Unread", "gather", "read_file", "supported"]
 
-VERSION = 1
+VERSION = 2
 """Changes when the same file may be read otherwise than before."""
+
+MOST_BYTES = 512 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,15 @@ def read_file(path: Path, relative: str) -> ReadFile:
     if reader is None:
         raise CorpusError(f"unknown format {path.suffix}", f"known: {', '.join(_READERS)}")
     try:
-        if path.is_dir():
+        mode, size = path.stat().st_mode, path.stat().st_size
+        if stat.S_ISDIR(mode):
             raise CorpusError("a folder, not a file", "rename it, or put the notes in it elsewhere")
+        if not stat.S_ISREG(mode):
+            raise CorpusError("not a regular file", "only files are notes")
+        if size > MOST_BYTES:
+            raise CorpusError(
+                f"too large ({size >> 20} MB; at most {MOST_BYTES >> 20})", "split it into several"
+            )
         data = path.read_bytes()
     except OSError as error:
         raise CorpusError(_reason(error), "check the file and its rights") from error

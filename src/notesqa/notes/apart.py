@@ -77,6 +77,8 @@ def _differences(document: Document) -> Iterator[str]:
             yield PurePosixPath(document.sources[0].path).parent.name
     if document.date:
         yield document.date
+    clauses = re.split(r"[,，。;；:：!！?？\n]", head)
+    yield from _short([clause for clause in clauses[1:] if len(clause.strip()) >= 4])
 
 
 def _short(phrases: Sequence[str]) -> Iterator[str]:

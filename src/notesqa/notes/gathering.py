@@ -86,9 +86,24 @@ def _sources(documents: Iterable[Document]) -> tuple[Source, ...]:
 
 def _merged_excerpts(excerpts: list[Document]) -> tuple[list[Document], int]:
     """One document for all copies and cuts of an excerpt, with the longest text."""
-    by_key: dict[str, list[Document]] = defaultdict(list)
+    # An id is a digest of the key, so that equal texts are found without normalising them.
+    by_id: dict[str, list[Document]] = defaultdict(list)
     for document in excerpts:
-        by_key[excerpt_key(document.text)].append(document)
+        by_id[document.id].append(document)
+    by_head: dict[str, list[list[Document]]] = defaultdict(list)
+    for same in by_id.values():
+        by_head[excerpt_key(same[0].text[: 3 * _SHORTEST_CUT])[:_SHORTEST_CUT]].append(same)
+    merged: list[Document] = []
+    for alike in by_head.values():
+        merged.extend(_one(members) for members in _by_beginning(alike))
+    return merged, len(excerpts) - len(merged)
+
+
+def _by_beginning(alike: list[list[Document]]) -> list[list[Document]]:
+    """Put cuts of one excerpt together, the longest text first."""
+    if len(alike) == 1:
+        return alike
+    by_key = {excerpt_key(same[0].text): same for same in alike}
     groups: list[tuple[str, list[Document]]] = []
     # Sorted backwards, a shorter cut comes right after what it is the beginning of.
     for key in sorted(by_key, reverse=True):
@@ -97,19 +112,21 @@ def _merged_excerpts(excerpts: list[Document]) -> tuple[list[Document], int]:
             groups[-1][1].extend(by_key[key])
         else:
             groups.append((key, list(by_key[key])))
-    merged = []
-    for key, members in groups:
-        longest = [d for d in members if excerpt_key(d.text) == key]
-        best = min(longest, key=lambda d: (d.truncated, _place(d)))
-        merged.append(dataclasses.replace(best, sources=_sources(members)))
-    return merged, len(excerpts) - len(merged)
+    return [members for _, members in groups]
+
+
+def _one(members: list[Document]) -> Document:
+    """The document of a group whose first member has the longest text."""
+    longest = [d for d in members if d.id == members[0].id]
+    best = min(longest, key=lambda d: (d.truncated, _place(d)))
+    return dataclasses.replace(best, sources=_sources(members))
 
 
 def _merged_articles(articles: list[Document]) -> tuple[list[Document], int]:
     """One document for files of the same text, named after the first path."""
     by_text: dict[str, list[Document]] = defaultdict(list)
     for document in articles:
-        by_text[excerpt_key(document.text)].append(document)
+        by_text[document.text.strip()].append(document)
     merged = []
     for members in by_text.values():
         members.sort(key=_place)

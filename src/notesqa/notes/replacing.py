@@ -21,6 +21,7 @@ _COMPARED = 350  # letters of an excerpt that are compared
 _LEAST = 30  # an excerpt with fewer letters proves nothing
 _SHINGLE = 5
 _PROBES = 24
+_LEAST_HITS = 4
 _COVERAGE = 0.85
 _LATE = 80  # letters of an article that may come before what the excerpt begins with
 
@@ -44,6 +45,8 @@ def replaced_excerpts(excerpts: Sequence[Document], articles: Sequence[Document]
     lengths = {e.id: len(e.text) for e in excerpts}
     best: dict[str, tuple[float, str]] = {}
     for article in sorted(articles, key=lambda a: a.sources[0].path):
+        if not _worth_a_look(article.text, probes):
+            continue
         openings = _openings(article)
         for id_ in _likely(openings, probes):
             if len(article.text) < 0.9 * lengths[id_]:
@@ -52,6 +55,18 @@ def replaced_excerpts(excerpts: Sequence[Document], articles: Sequence[Document]
             if score >= _COVERAGE and score > best.get(id_, (0.0, ""))[0]:
                 best[id_] = (score, article.id)
     return {id_: article for id_, (_, article) in sorted(best.items())}
+
+
+def _worth_a_look(text: str, probes: dict[str, set[str]]) -> bool:
+    """Whether the beginning, formulas and all, shares anything with any excerpt."""
+    rough = "".join(_LETTERS.findall(_HYPHEN.sub("", normalize(text[:1_500]))))
+    found = 0
+    for i in range(len(rough) - _SHINGLE + 1):
+        if rough[i : i + _SHINGLE] in probes:
+            found += 1
+            if found == _LEAST_HITS:
+                return True
+    return False
 
 
 def letters(text: str) -> str:
@@ -68,7 +83,7 @@ def letters(text: str) -> str:
 
 def _openings(article: Document) -> list[str]:
     """The article's beginning with its headings, and without those that come first."""
-    text = article.text[:6_000]
+    text = article.text[:4_000]
     whole = letters(text)
     start = 0
     for block in blocks(text):
@@ -93,7 +108,7 @@ def _likely(openings: list[str], probes: dict[str, set[str]]) -> list[str]:
     }
     for shingle in shingles & probes.keys():
         hits.update(probes[shingle])
-    return sorted(id_ for id_, count in hits.items() if count >= 4)
+    return sorted(id_ for id_, count in hits.items() if count >= _LEAST_HITS)
 
 
 def _coverage(key: str, opening: str) -> float:

@@ -85,6 +85,8 @@ _THIS_PAPER = re.compile(
     r"(?:这|一|该)(?:篇)?(?:论文|文章|文|工作)(?=[\s,，。中里提的])"
 )
 _QUESTION = re.compile(r"[^,，。;；:：\n]{4,40}[?？]")
+# A name with its English: the writer introduces it.
+_LEADING_TERM = re.compile(rf"[{_H}A-Za-z0-9-]{{2,14}}\s?[(（][A-Za-z][A-Za-z0-9 '-]{{2,50}}[)）]")
 # A Latin name with which a Chinese sentence begins.
 _LEADING_NAME = re.compile(
     rf"(?:\d?[A-Z][A-Za-z0-9+-]+|[a-z]+[A-Z][A-Za-z0-9]*)(?: [A-Z0-9][A-Za-z0-9+-]*){{0,4}}"
@@ -178,7 +180,7 @@ def article_title(body: str, kind: DocumentKind) -> str:
             if (block.level == 1 or block is found[0]) and not is_generic(title):
                 return title
     else:
-        first, _, rest = body.strip().partition("\n")
+        first, _, rest = body[: _HEAD * 4].strip().partition("\n")
         line = clean_title(first)
         if rest and len(first) <= 60 and not _STOPS.search(line) and not is_generic(line):
             return line
@@ -187,7 +189,7 @@ def article_title(body: str, kind: DocumentKind) -> str:
 
 def is_generic(title: str) -> bool:
     """Whether a title says nothing: `概述`, `背景`, `是什么`, `Introduction`."""
-    return not title or bool(_GENERIC.fullmatch(title.strip()))
+    return not title.strip() or bool(_GENERIC.fullmatch(title.strip()))
 
 
 def excerpt_title(text: str) -> str:
@@ -212,6 +214,8 @@ def _candidates(head: str) -> Iterator[str]:
     tight = _is_tight(head)
     if defined := _defined(head, tight):
         yield defined
+    if (term := _LEADING_TERM.match(head)) and not _SENTENCE_START.match(head):
+        yield term[0]
     sentences = [head[a:b] for a, b in line_sentences(head)]
     if sentences and _QUESTION.fullmatch(sentences[0]):
         yield sentences[0]

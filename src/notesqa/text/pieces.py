@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -18,12 +19,11 @@ from notesqa.text.sentences import block_sentences
 CountTokens = Callable[[str], int]
 
 _CLAUSE = re.compile(r"[，,；;：:、]\s*|\s[-–—]{1,2}\s|——")
-_SPACE = re.compile(r"\s+")
-_FORMULA_BREAK = re.compile(r"\\\\(?:\[[^\]]*\])?\s*")
 # No tokenizer packs this many characters into one token: longer texts need no count.
 _CHARS_PER_TOKEN = 24
 # Pieces for a hard cut: short enough to count quickly.
 _STRIDE = 2_000
+_LOOK_BACK = 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +65,18 @@ def _line_spans(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     while start < end:
         stop = text.find("\n", start, end)
         stop = end if stop < 0 else stop
-        if text[start:stop].strip():
-            yield start, stop
+        span = _trimmed(text, start, stop)
+        if span[0] < span[1]:
+            yield span
         start = stop + 1
 
 
 def _cut_long(text: str, start: int, end: int, count: CountTokens, limit: int) -> Iterator[Piece]:
     """Cut one sentence or line that is too long, packing what fits."""
-    kept = _kept(text, start, end, limit)
+    kept = _Kept.within(text, start, end, 2 * limit)
     pending: Piece | None = None
     for a, b in _fragments(text, start, end, kept):
-        for piece in _fitting(text, a, b, count, limit):
+        for piece in _fitting(text, a, b, count, limit, kept):
             if pending is None:
                 pending = piece
             elif pending.tokens + piece.tokens <= limit:
@@ -87,33 +88,40 @@ def _cut_long(text: str, start: int, end: int, count: CountTokens, limit: int) -
         yield pending
 
 
-def _kept(text: str, start: int, end: int, limit: int) -> list[tuple[int, int]]:
-    """Formulas and code that fit, and so must not be cut."""
-    return [
-        (start + a, start + b) for a, b in protected_spans(text[start:end]) if b - a <= limit * 2
-    ]
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Formulas and code that fit into a piece, and so must not be cut; in order."""
+
+    starts: list[int]
+    ends: list[int]
+
+    @classmethod
+    def within(cls, text: str, start: int, end: int, longest: int) -> _Kept:
+        spans = [
+            (start + a, start + b) for a, b in protected_spans(text[start:end]) if b - a <= longest
+        ]
+        return cls([a for a, _ in spans], [b for _, b in spans])
+
+    def around(self, position: int) -> int | None:
+        """Where the span begins that a cut before `position` would part, if any."""
+        i = bisect_left(self.starts, position) - 1
+        return self.starts[i] if i >= 0 and position < self.ends[i] else None
 
 
-def _fragments(
-    text: str, start: int, end: int, kept: list[tuple[int, int]]
-) -> Iterator[tuple[int, int]]:
+def _fragments(text: str, start: int, end: int, kept: _Kept) -> Iterator[tuple[int, int]]:
     """Clauses between their marks; marks within a formula do not count."""
-    blocked = iter(kept)
-    span = next(blocked, None)
     begin = start
     for match in _CLAUSE.finditer(text, start, end):
-        while span and span[1] <= match.start():
-            span = next(blocked, None)
-        if span and span[0] <= match.start():
-            continue
-        if text[begin : match.end()].strip():
+        if kept.around(match.end()) is None and text[begin : match.end()].strip():
             yield begin, match.end()
             begin = match.end()
     if text[begin:end].strip():
         yield begin, end
 
 
-def _fitting(text: str, start: int, end: int, count: CountTokens, limit: int) -> Iterator[Piece]:
+def _fitting(
+    text: str, start: int, end: int, count: CountTokens, limit: int, kept: _Kept
+) -> Iterator[Piece]:
     """Pieces of a clause: itself when it fits, else cut at spaces or anywhere."""
     start, end = _trimmed(text, start, end)
     if start == end:
@@ -123,9 +131,9 @@ def _fitting(text: str, start: int, end: int, count: CountTokens, limit: int) ->
         if tokens <= limit:
             yield Piece(start, end, tokens)
             return
-    kept = _kept(text, start, min(end, start + 50 * _STRIDE), limit)
+    stride = _STRIDE
     while start < end:
-        stop = min(end, start + _STRIDE)
+        stop = min(end, start + stride)
         tokens = count(text[start:stop])
         while tokens > limit:
             # In proportion, a little less so that the second try fits.
@@ -134,25 +142,35 @@ def _fitting(text: str, start: int, end: int, count: CountTokens, limit: int) ->
             if stop == start + 1:
                 break
         if stop < end:
-            stop = _good_place(text, start, stop, end, kept)
-            tokens = count(text[start:stop])
+            # The next piece will be about as dense as this one.
+            stride = max(_LOOK_BACK, (stop - start) * 11 // 10)
+            place = _good_place(text, start, stop, kept)
+            if place < stop:
+                stop = place
+                tokens = count(text[start:stop])
         a, b = _trimmed(text, start, stop)
         if a < b:
             yield Piece(a, b, min(tokens, limit))
         start = stop
 
 
-def _good_place(text: str, start: int, stop: int, end: int, kept: list[tuple[int, int]]) -> int:
+def _good_place(text: str, start: int, stop: int, kept: _Kept) -> int:
     """The last place at or before `stop` where a cut does least harm."""
-    for a, b in kept:
-        if a < stop < b and a > start:
-            return a
-    for pattern in (_FORMULA_BREAK, _SPACE):
-        places = list(pattern.finditer(text, max(start + 1, stop - (stop - start) // 2), stop))
-        if places:
-            return places[-1].end()
-    while stop > start + 1 and stop < end and _inside_grapheme(text, stop):
-        stop -= 1
+    least = max(start + 1, stop - max(_LOOK_BACK, (stop - start) // 2))
+    for mark in ("\\\\", "\n", " "):
+        found = text.rfind(mark, least, stop)
+        while found >= 0:
+            place = found + len(mark)
+            within = kept.around(place)
+            if within is None:
+                return place
+            found = text.rfind(mark, least, within)
+    within = kept.around(stop)
+    if within is not None and within > start:
+        return within
+    for place in range(stop, max(start, stop - _LOOK_BACK), -1):
+        if not _inside_grapheme(text, place):
+            return place
     return stop
 
 
