@@ -48,6 +48,11 @@ def _count(text: str) -> int:
     return value
 
 
+def _words(text: str) -> str:
+    """An argument as UTF-8, also where the locale took its bytes for something else."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="notesqa",
@@ -97,7 +102,7 @@ exit codes: 0 done; 1 the notes do not say, or nothing found; 2 usage; 3 error; 
         '  notesqa ask "what is a receptive field" --no-llm\n'
         '  notesqa ask "mAP 怎么算" --json | jq .answer',
     )
-    ask.add_argument("question", help="the question, in quotes")
+    ask.add_argument("question", type=_words, help="the question, in quotes")
     ask.add_argument("-k", type=_count, default=8, metavar="N", help="passages to answer from (8)")
     ask.add_argument("--no-llm", action="store_true", help="quote the notes, without the model")
     json_option(ask)
@@ -109,7 +114,7 @@ exit codes: 0 done; 1 the notes do not say, or nothing found; 2 usage; 3 error; 
         '  notesqa search "diffusion" --source "*.md" --after 2024-01-01\n'
         '  notesqa search "重参数" --explain',
     )
-    search.add_argument("query", help="question or keywords, in quotes")
+    search.add_argument("query", type=_words, help="question or keywords, in quotes")
     search.add_argument("-k", type=_count, default=None, metavar="N", help="how many passages (8)")
     search.add_argument("--explain", action="store_true", help="show what makes up each score")
     filters(search)

@@ -1,0 +1,537 @@
+"""The command line as a person and a script meet it: real processes, the real embedder."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import pytest
+
+from notesqa import __version__
+from notesqa.cli import _COMMANDS, _parser, main
+from tests.conftest import BATCHNORM, DROPOUT, NOTES
+from tests.fakes import article, transmission, write_notes
+
+COMMANDS = [name for name in _COMMANDS if name]
+
+
+def environment(**changes: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("NOTESQA")}
+    return kept | {"OMP_NUM_THREADS": "1"} | changes
+
+
+def notesqa(
+    *arguments: str | Path | bytes,
+    cwd: Path | None = None,
+    stdin: str | None = None,
+    env: dict[str, str] | None = None,
+) -> subprocess.CompletedProcess[str]:
+    """Run the command as it is run outside; the data folder is a temporary one."""
+    done = subprocess.run(
+        [sys.executable, "-m", "notesqa.cli", *map(os.fsencode, arguments)],
+        cwd=cwd, input=stdin, env=env or environment(NOTESQA_DATA=os.environ["NOTESQA_DATA"]),
+        capture_output=True, text=True, encoding="utf-8", check=False, timeout=120,
+    )  # fmt: skip
+    assert "Traceback" not in done.stderr, done.stderr
+    assert "Exception ignored" not in done.stderr, done.stderr
+    return done
+
+
+class Inside(Protocol):
+    """The same without a process of its own: quicker, where nothing hangs on one."""
+
+    def __call__(
+        self, *arguments: str | Path | bytes, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]: ...
+
+
+@pytest.fixture
+def inside(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Inside:
+    def run(
+        *arguments: str | Path | bytes, cwd: Path | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        if cwd:
+            monkeypatch.chdir(cwd)
+        capsys.readouterr()
+        code: object = main([os.fsdecode(argument) for argument in arguments])
+        out, err = capsys.readouterr()
+        assert isinstance(code, int)
+        return subprocess.CompletedProcess([], code, out, err)
+
+    return run
+
+
+def assert_error(done: subprocess.CompletedProcess[str], code: int, said: str) -> None:
+    """One line that says what is wrong, perhaps a hint; nothing on stdout."""
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("notesqa: ")
+    assert said in lines[0], done.stderr
+    assert len(lines) <= 2
+    if len(lines) == 2:
+        assert lines[1].startswith("  hint: ")
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home that is indexed already; the tests that use it do not change it."""
+    folder = write_notes(tmp_path_factory.mktemp("built"), NOTES)
+    os.environ.setdefault("NOTESQA_DATA", str(folder / "data"))
+    assert notesqa("--home", folder, "index", "--quiet").returncode == 0
+    return folder
+
+
+# -- help ----------------------------------------------------------------------------------------
+
+
+def test_the_version() -> None:
+    done = notesqa("--version")
+    assert (done.returncode, done.stdout) == (0, f"notesqa {__version__}\n")
+
+
+def helps(command: str | None) -> str:
+    parser = _parser()
+    if command is None:
+        return parser.format_help()
+    for action in parser._actions:
+        if isinstance(action.choices, dict):
+            text: str = action.choices[command].format_help()
+            return text
+    raise AssertionError(command)
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_every_command_is_explained_with_examples_that_parse(command: str | None) -> None:
+    text = helps(command)
+    assert all(len(line) <= 100 for line in text.splitlines())
+    _, _, examples = text.partition("examples:\n")
+    lines = [line.strip() for line in examples.splitlines() if line.startswith("  notesqa")]
+    assert lines, f"{command} has no example"
+    for line in lines:
+        shown = re.split(r" \| |  +", line)[0]
+        words = shlex.split(shown)[1:]
+        parsed = _parser().parse_args(words)
+        assert parsed.command == (words[0] if words else None)
+        if command:
+            assert parsed.command == command
+
+
+@pytest.mark.parametrize("command", [None, *COMMANDS])
+def test_every_option_is_explained(command: str | None) -> None:
+    text = helps(command)
+    options = text.partition("options:\n")[2].partition("\nexamples")[0]
+    entries = re.split(r"\n(?=  -)", options)
+    for entry in entries:
+        assert re.search(r"\S {2,}\S|\n {10,}\S", entry), f"{command}: {entry}"
+
+
+def test_the_help_names_every_command_and_every_exit_code() -> None:
+    text = helps(None)
+    for command in COMMANDS:
+        assert re.search(rf"^    {command} ", text, re.MULTILINE), command
+    for code in ("0 ", "1 ", "2 ", "3 ", "130 "):
+        assert code in text.partition("exit codes:")[2]
+
+
+# -- usage -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["frobnicate"], "frobnicate"),
+        (["ask"], "question"),
+        (["ask", "x", "--frob"], "--frob"),
+        (["ask", "two", "words"], "words"),
+        (["search"], "query"),
+        (["search", "x", "-k", "0"], "0 is not between 1 and 1000"),
+        (["search", "x", "-k", "many"], "no whole number"),
+        (["search", "x", "-k", "-1"], "-1"),
+        (["search", "x", "--after"], "--after"),
+        (["eval"], "FILE.jsonl"),
+        (["model"], "action"),
+        (["model", "frob"], "frob"),
+        (["serve", "--port", "x"], "--port"),
+        (["--home"], "--home"),
+    ],
+)
+def test_usage_is_one_line_and_exit_2(
+    capsys: pytest.CaptureFixture[str], arguments: Sequence[str], said: str
+) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    assert stopped.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert said in err
+    assert "--help" in err
+    assert len(err.splitlines()) == 1
+
+
+def test_without_a_terminal_there_is_no_terminal_ui(built: Path) -> None:
+    done = notesqa("--home", built, stdin="")
+    assert_error(done, 2, "needs a terminal")
+    assert "notesqa ask" in done.stderr
+
+
+# -- which home --------------------------------------------------------------------------------------
+
+
+def test_homes_that_are_none(
+    inside: Inside, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("x")
+    assert_error(inside("--home", tmp_path / "missing", "status"), 3, "does not exist")
+    assert_error(inside("status", "--home", tmp_path / "file"), 3, "is not a folder")
+    assert_error(inside("--home", "", "status"), 3, "named by nothing")
+    monkeypatch.setenv("NOTESQA_HOME", str(tmp_path / "missing"))
+    done = inside("status")
+    assert_error(done, 3, "does not exist")
+    assert "NOTESQA_HOME" in done.stderr
+
+
+def test_the_home_is_found_from_within_and_by_the_variable(built: Path, tmp_path: Path) -> None:
+    for done in (
+        notesqa("status", "--json", cwd=built / "corpus" / "detection"),
+        notesqa("status", "--json", cwd=tmp_path, env=environment(NOTESQA_HOME=str(built))),
+        notesqa("status", "--json", "--home", built, env=environment(NOTESQA_HOME="/nowhere")),
+    ):
+        assert json.loads(done.stdout)["home"] == str(built)
+
+
+def test_a_home_without_notes(inside: Inside, tmp_path: Path) -> None:
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    for command in (["index"], ["search", "x"], ["ask", "x"]):
+        done = inside("--home", bare, *command)
+        assert_error(done, 3, "there ")
+        assert "add" in done.stderr
+        assert not (bare / "index").exists(), "looking makes nothing"
+    assert inside("--home", bare, "status").returncode == 0
+    assert inside("--home", bare, "doctor").returncode == 0
+    (bare / "corpus").mkdir()
+    assert inside("--home", bare, "index").returncode == 0
+    assert inside("--home", bare, "search", "x").returncode == 1
+    assert inside("--home", bare, "ask", "x").returncode == 1
+
+
+def test_settings_with_a_slip(inside: Inside, built: Path, tmp_path: Path) -> None:
+    home = write_notes(tmp_path / "slip", {"a.md": "甲"})
+    (home / "notesqa.toml").write_text("[retreival]\nk = 3\n")
+    done = inside("--home", home, "status")
+    assert_error(done, 3, "unknown key retreival")
+    assert "did you mean retrieval?" in done.stderr
+
+
+# -- status, search, ask: what they print --------------------------------------------------------------
+
+TYPES: dict[str, type | tuple[type, ...]] = {
+    "s": str,
+    "i": int,
+    "f": (int, float),
+    "b": bool,
+    "l": list,
+    "d": dict,
+}
+
+
+def assert_shape(record: dict[str, object], shape: str) -> None:
+    """`shape` is `key:type …`, the keys of the design in their order."""
+    wanted = [part.split(":") for part in shape.split()]
+    keys = [key for key in record if key in {name for name, _ in wanted}]
+    assert keys == [name for name, _ in wanted]
+    for name, kind in wanted:
+        assert isinstance(record[name], TYPES[kind]), name
+
+
+def test_status_json(inside: Inside, built: Path) -> None:
+    done = inside("--home", built, "status", "--json")
+    assert done.returncode == 0
+    record = json.loads(done.stdout)
+    assert_shape(
+        record,
+        "home:s files:i documents:i duplicates:i chunks:i commit:i embedder:s unread:l followers:d",
+    )
+    assert (record["files"], record["documents"], record["duplicates"]) == (4, 5, 1)
+    assert record["followers"]["lexical"] == {"commit": 1}
+    assert record["followers"]["vectors"].keys() == {"commit", "device"}
+    assert done.stderr == ""
+
+
+def test_status_in_words(inside: Inside, built: Path) -> None:
+    done = inside("--home", built, "status")
+    rows = dict(line.split(None, 1) for line in done.stdout.splitlines())
+    assert rows["documents"] == "5 (1 duplicates)"
+    assert rows["home"] == str(built)
+
+
+def test_search_json(built: Path) -> None:
+    done = notesqa("--home", built, "search", "批归一化 推理", "-k", "3", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    passages = json.loads(done.stdout)
+    assert [p["rank"] for p in passages] == list(range(1, len(passages) + 1))
+    for record in passages:
+        assert_shape(
+            record,
+            "rank:i score:f chunk_id:s document_id:s title:s source:s heading:s text:s"
+            " start:i end:i scores:d",
+        )
+        assert record["end"] - record["start"] == len(record["text"])
+        path, _, line = record["source"].rpartition(":")
+        lines = (built / path).read_text(encoding="utf-8").split("\n")
+        assert lines[int(line) - 1] == record["text"].split("\n")[0]
+    assert passages[0]["title"] == "批归一化"
+
+
+def test_search_in_words(inside: Inside, built: Path) -> None:
+    done = inside("--home", built, "search", "批归一化", "-k", "1", "--explain")
+    head, body, explained = done.stdout.splitlines()
+    assert re.fullmatch(r"1\. 批归一化  \[-?\d+\.\d\d\] corpus/batchnorm\.md:\d+", head)
+    assert body.startswith("   ")
+    assert "cosine" in explained
+    assert "\x1b" not in done.stdout, "no colours in a pipe"
+
+
+def test_search_filters_and_nothing_found(inside: Inside, built: Path) -> None:
+    def found(*options: str) -> tuple[int, list[str]]:
+        done = inside("--home", built, "search", "训练", "--json", *options)
+        return done.returncode, sorted({p["source"].split(":")[0] for p in json.loads(done.stdout)})
+
+    assert found("--source", "batch*", "--tag", "训练") == (0, ["corpus/batchnorm.md"])
+    assert found("--before", "2023-12-31") == (0, ["corpus/detection/anchors.md"])
+    assert found("--source", "none*") == (1, [])
+    done = inside("--home", built, "search", "训练", "--tag", "none")
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", "nothing found\n")
+    assert_error(inside("--home", built, "search", "x", "--after", "today"), 3, "no date: today")
+
+
+def test_ask_json(built: Path) -> None:
+    done = notesqa("--home", built, "ask", "Dropout 测试时怎么做?", "--json", "--no-llm")
+    assert (done.returncode, done.stderr) == (0, "")
+    record = json.loads(done.stdout)
+    assert_shape(record, "question:s answer:s refused:b engine:s sentences:l citations:l seconds:d")
+    for sentence in record["sentences"]:
+        assert_shape(sentence, "text:s citations:l supported:b")
+    for citation in record["citations"]:
+        assert_shape(citation, "n:i chunk_id:s title:s source:s quote:s start:i end:i")
+        assert citation["end"] - citation["start"] == len(citation["quote"])
+    assert "把权重乘以 1-p" in record["answer"]
+    assert re.search(r"\[1\]", record["answer"])
+
+
+def test_ask_in_words(inside: Inside, built: Path) -> None:
+    done = inside("--home", built, "ask", "Dropout 测试时怎么做?")
+    assert done.returncode == 0
+    assert "把权重乘以 1-p" in done.stdout
+    assert "corpus/feed-1.txt:4" in done.stdout
+    assert done.stderr == "", "remarks are for terminals"
+
+
+def test_a_refusal_is_exit_1(inside: Inside, built: Path) -> None:
+    done = inside("--home", built, "ask", "红烧肉怎么做?")
+    assert (done.returncode, done.stdout) == (1, "笔记里没有说到这个问题。\n")
+    done = inside("--home", built, "ask", "红烧肉怎么做?", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout)["refused"] is True
+    assert_error(inside("--home", built, "ask", "  "), 3, "the question is empty")
+
+
+def test_bytes_that_are_no_text(inside: Inside, built: Path) -> None:
+    done = inside("--home", built, "search", b"Dropout \xff\xfe")
+    assert done.returncode == 0
+    assert "随机丢弃" in done.stdout
+    assert inside("--home", built, "ask", b"\xff").returncode == 1
+
+
+def test_output_is_whole_in_any_locale(built: Path) -> None:
+    plain = environment(LC_ALL="C", LANG="C", PYTHONUTF8="0", PYTHONIOENCODING="ascii")
+    done = notesqa("--home", built, "search", "批归一化", "-k", "1", env=plain)
+    assert "批归一化" in done.stdout
+
+
+def test_notes_cannot_reach_the_terminal(inside: Inside, tmp_path: Path) -> None:
+    evil = "灰度发布\x1b]0;owned\x07先放一小部分\x1b[2J流量，\u202e反\u202c再放全部。"
+    home = write_notes(tmp_path / "evil", {"a.md": article("灰度\x1b[31m发布", evil)})
+    (home / "corpus" / "new\nline\x1b[5m.md").write_text("换行的名字。灰度发布。")
+    for command in (["search", "灰度发布"], ["ask", "灰度发布先放什么?"], ["status"], ["index"]):
+        done = inside("--home", home, *command)
+        for stream in (done.stdout, done.stderr):
+            assert not re.search("[\x00-\x08\x0b-\x1f\x7f\u202a-\u202e]", stream), command
+    listed = inside("--home", home, "search", "换行的名字", "--json")
+    assert any("new\nline" in p["source"] for p in json.loads(listed.stdout)), "JSON is exact"
+
+
+def test_pipes_that_close_early(built: Path) -> None:
+    for command in ("search 训练 --json", "ask 'Dropout 测试时怎么做?'", "status --json", "--help"):
+        script = (
+            f"{shlex.quote(sys.executable)} -m notesqa.cli --home {shlex.quote(str(built))}"
+            f" {command} | true; echo ${{PIPESTATUS[0]}}"
+        )
+        done = subprocess.run(
+            ["bash", "-c", script], capture_output=True, text=True, check=False, env=environment()
+        )
+        assert done.stdout.strip() == "0", done.stderr
+        assert done.stderr == ""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
+def test_a_full_output_is_an_error(built: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "notesqa.cli", "--home", str(built), "status"],
+            stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=environment(),
+        )  # fmt: skip
+    assert done.returncode == 3
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "Exception ignored" not in done.stderr
+
+
+# -- index --------------------------------------------------------------------------------------------
+
+
+def test_from_an_empty_folder_to_an_answer(inside: Inside, tmp_path: Path) -> None:
+    home, inbox = tmp_path / "home", tmp_path / "inbox"
+    home.mkdir()
+    inbox.mkdir()
+    (inbox / "feed.txt").write_text(transmission(DROPOUT), encoding="utf-8")
+    (inbox / "bn.md").write_text(article("批归一化", BATCHNORM), encoding="utf-8")
+    done = inside("--home", home, "index", inbox / "feed.txt", inbox / "bn.md")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "added to the corpus: 2 files" in done.stdout
+    assert "2 new" in done.stdout
+    done = inside("--home", home, "index")
+    assert done.stdout.startswith("nothing changed: 2 files, 2 documents")
+    done = inside("--home", home, "index", "--json", inbox / "bn.md")
+    record = json.loads(done.stdout)
+    assert (record["changed"], record["copied"], record["unread"]) == (False, [], [])
+    done = inside("--home", home, "index", "--full", "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_paths_that_fail_are_exit_3_and_the_rest_is_added(inside: Inside, tmp_path: Path) -> None:
+    home = write_notes(tmp_path / "home", {"bad.md": b"\x00\x01" * 50})
+    good = tmp_path / "good.md"
+    good.write_text("好的笔记，讲卷积。", encoding="utf-8")
+    done = inside("--home", home, "index", tmp_path / "none.md", "", good)
+    assert done.returncode == 3
+    assert "1 new" in done.stdout
+    assert f"notesqa: not added: {tmp_path / 'none.md'}: no such file" in done.stderr
+    assert "notesqa: not read: corpus/bad.md: binary file" in done.stderr
+    assert inside("--home", home, "index").returncode == 0
+    done = inside("--home", home, "status", "--json")
+    assert json.loads(done.stdout)["unread"] == [
+        {"source": "corpus/bad.md", "reason": "binary file"}
+    ]
+
+
+def test_the_first_question_builds_the_index(inside: Inside, tmp_path: Path) -> None:
+    home = write_notes(tmp_path / "home", NOTES)
+    done = inside("--home", home, "ask", "Dropout 测试时怎么做?")
+    assert done.returncode == 0
+    assert "1-p" in done.stdout
+
+
+def test_an_index_folder_in_the_way(inside: Inside, tmp_path: Path) -> None:
+    home = write_notes(tmp_path / "home", NOTES)
+    (home / "index").write_text("in the way")
+    assert_error(inside("--home", home, "index"), 3, "index folder")
+    (home / "index").unlink()
+    (home / "index").mkdir()
+    (home / "index" / "catalog.db").write_text("no database " * 500)
+    for command in (["index"], ["search", "x"], ["status"]):
+        done = inside("--home", home, *command)
+        assert_error(done, 3, "is damaged")
+        assert "index --full" in done.stderr
+    done = inside("--home", home, "doctor", "--json")
+    assert done.returncode == 3
+    assert "problem" in {check["state"] for check in json.loads(done.stdout)}
+
+
+def test_two_rebuilds_at_once(inside: Inside, tmp_path: Path) -> None:
+    from notesqa.indexing import rebuild_lock
+
+    home = write_notes(tmp_path / "home", NOTES)
+    with rebuild_lock(home / "index"):
+        assert_error(inside("--home", home, "index"), 3, "another rebuild")
+
+
+def test_ctrl_c_ends_a_rebuild_that_can_be_taken_up_again(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    long = "".join(f"第{n}句讲{n * 7919}号卷积核的步长。" for n in range(3000))
+    write_notes(home, {f"n{n}.md": article(f"第{n}篇", long + str(n)) for n in range(60)})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "notesqa.cli", "--home", str(home), "index"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not (home / "index" / "catalog.db").exists():
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert out == ""
+    assert err.startswith("notesqa: ")
+    assert "stopped" in err
+    assert "Traceback" not in err
+    for path in sorted((home / "corpus").iterdir())[3:]:
+        path.unlink()
+    assert notesqa("--home", home, "index").returncode == 0
+    assert notesqa("--home", home, "search", "卷积核", "-k", "1").returncode == 0
+
+
+# -- doctor and eval ------------------------------------------------------------------------------------
+
+
+def test_doctor(inside: Inside, built: Path) -> None:
+    done = inside("--home", built, "doctor", "--json")
+    checks = {check["name"]: check for check in json.loads(done.stdout)}
+    assert done.returncode == 0
+    assert {"python", "packages", "home", "catalog", "lexical", "vectors"} <= checks.keys()
+    assert {check["state"] for check in checks.values()} <= {"ok", "warning"}
+    assert all(check["hint"] for check in checks.values() if check["state"] != "ok")
+
+
+def test_doctor_finds_what_is_wrong(inside: Inside, tmp_path: Path) -> None:
+    home = write_notes(tmp_path / "home", NOTES)
+    assert inside("--home", home, "index").returncode == 0
+    (home / "index" / "lexical" / "state.json").unlink()
+    (home / "corpus" / "new.md").write_text("新")
+    (home / "notesqa.toml").write_text('[llm]\nmodel = "gone.gguf"\n')
+    done = inside("--home", home, "doctor")
+    assert done.returncode == 3
+    assert re.search(r"^\?   lexical", done.stdout, re.MULTILINE)
+    assert re.search(r"^\?   corpus +1 file", done.stdout, re.MULTILINE)
+    assert re.search(r"^!!  model.*gone\.gguf", done.stdout, re.MULTILINE)
+
+
+def test_eval(inside: Inside, built: Path, tmp_path: Path) -> None:
+    path = tmp_path / "q.jsonl"
+    lines = [
+        {"question": "动量系数常用多少?", "gold": ["动量法"], "answers": ["0.9"]},
+        {"question": "红烧肉怎么做?", "unanswerable": True},
+    ]
+    path.write_text("\n".join(json.dumps(line) for line in lines))
+    done = inside("--home", built, "eval", path, "--json")
+    assert done.returncode == 0
+    record = json.loads(done.stdout)
+    assert record["all"]["mrr@10"] == 1.0
+    assert record["refusals"]["recall"] == 1.0
+    done = inside("--home", built, "eval", path)
+    assert done.stdout.startswith("| kind | questions |")
+    path.write_text('{"question": "x"}\n')
+    assert_error(inside("--home", built, "eval", path), 3, "q.jsonl:1")
+    assert_error(inside("--home", built, "eval", tmp_path / "none"), 3, "cannot read")
