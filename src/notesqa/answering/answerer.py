@@ -87,7 +87,7 @@ class Answerer:
         searched = time.perf_counter()
         yield Found(asked, tuple(passages))
         extraction = extract(query, passages, idf, self._retriever.embedder)
-        judgement = judge(query, hits, extraction, load_weights())
+        judgement = judge(query, hits, extraction, self._retriever.unknown(query), load_weights())
         seconds = {"load": loaded - started, "search": searched - loaded}
 
         def finished(answer: Answer) -> Finished:

@@ -47,9 +47,13 @@ _HEADING = re.compile(r"^\s*#{1,6}\s|^\s*\|?\s*:?-{3,}|^\s*(?:```|~~~)|^\s*!\[|^
 _LIST_ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)、．]|[（(]\d+[)）]|[①-⑩])\s*")
 _INTRODUCES = re.compile(r"(?:[:：]|如下|以下[^。]{0,12})\s*$")
 _LEAD = re.compile(r"^\s*(?:>\s*)*(?:#{1,6}\s+|[-*+]\s+|\d+[.)、．]\s+)?")
-_NUMBER = re.compile(r"\d|[一二三四五六七八九十百千万两]+[个种倍次层步类年月日]")
-# Formulas and code, in which stars and brackets are themselves, come first.
-_VERBATIM = r"(?P<verbatim>`+[^`]*`+|\$\$[^$]*\$\$|\$[^$\n]*\$|\\\(.*?\\\)|\\\[.*?\\\])|"
+# What a number that answers looks like, by what is asked: a year is no accuracy.
+_YEAR = re.compile(r"(?:1[89]|20)\d\d(?!\d)|\d+\s?月")
+_RATE = re.compile(r"\d\s?%|(?<!\d)0\.\d|百分之|\d\s?个百分点")
+_ASKS_RATE = re.compile(r"率|精度|百分|比例|占比|accuracy|percent|ratio|rate\b|precision|recall")
+_NUMBER = re.compile(
+    r"(?<![\d.])(?!(?:1[89]|20)\d\d年?(?!\d))\d|[一二三四五六七八九十百千万亿两]+[个种倍次层步类维类项条]"
+)
 _EMPHASIS = re.compile(_VERBATIM + r"(?<![\\*])\*\*(?=\S)(?P<said>.+?)(?<=\S)\*\*", re.DOTALL)
 _LINK = re.compile(_VERBATIM + r"(?<!!)\[(?P<said>[^\]\n]+)\]\([^)\n]+\)", re.DOTALL)
 
@@ -188,7 +192,6 @@ def _values(
     cue = CUES.get(query.kind)
     grams = len(query.own_grams) or 1
     content = squeeze(query.content)
-    wants_number = query.kind in ("number", "when")
     return {
         "coverage": inside / total,
         "context_coverage": either / total,
@@ -196,13 +199,36 @@ def _values(
         "gram_coverage": sum(g in own_squeezed for g in query.own_grams) / grams,
         "longest_common": longest_common(content, own_squeezed) / (len(content) or 1),
         "cue": 1.0 if cue and cue.search(own) else 0.0,
-        "number": 1.0 if wants_number and _NUMBER.search(own) else 0.0,
+        "number": _number(query, own),
         "short": 1.0 if len(own_squeezed) < 10 else 0.0,
         "question": 1.0 if own.rstrip().endswith("?") else 0.0,
     }
 
 
-_MOST_SENTENCES = {"list": 4, "why": 3, "how": 4, "compare": 4, "pros": 4, "what": 3}
+def _number(query: Query, text: str) -> float:
+    """How well a sentence meets a question for a number: 1 of the kind asked for, 0 none."""
+    if query.kind == "when":
+        return 1.0 if _YEAR.search(text) else 0.0
+    if query.kind != "number":
+        return 0.0
+    if _ASKS_RATE.search(query.normalized):
+        return 1.0 if _RATE.search(text) else 0.3 if _NUMBER.search(text) else 0.0
+    return 1.0 if _NUMBER.search(text) else 0.0
+
+
+# How many sentences at most, and how far below the best one in score. A fact is one
+# sentence; reasons, steps and comparisons seldom fit into one.
+_NARROW = (2, 1.0)
+_BREADTH = {
+    "list": (4, 2.5),
+    "why": (3, 2.5),
+    "how": (4, 2.5),
+    "compare": (4, 2.5),
+    "pros": (4, 2.5),
+    "what": (3, 2.0),
+    "formula": (3, 2.0),
+    "other": (3, 2.0),
+}
 
 
 def extract(
@@ -216,7 +242,7 @@ def extract(
     spans = score_sentences(query, passages, idf, embedder, weights)
     if not spans:
         return Extraction((), (), ())
-    chosen = _choose(spans, passages, _MOST_SENTENCES.get(query.kind, 2))
+    chosen = _choose(spans, passages, *_BREADTH.get(query.kind, _NARROW))
     citations: list[Citation] = []
     answer: list[Sentence] = []
     for span in chosen:
@@ -239,7 +265,9 @@ def extract(
     return Extraction(tuple(answer), tuple(citations), spans[0].values)
 
 
-def _choose(spans: Sequence[Span], passages: Sequence[Passage], most: int) -> list[Span]:
+def _choose(
+    spans: Sequence[Span], passages: Sequence[Passage], most: int, margin: float
+) -> list[Span]:
     best = spans[0]
     chosen = [best]
     length = best.end - best.start
@@ -247,7 +275,7 @@ def _choose(spans: Sequence[Span], passages: Sequence[Passage], most: int) -> li
     for span in spans[1:]:
         if len(chosen) == most:
             break
-        if span.score < best.score - _MARGIN:
+        if span.score < best.score - margin:
             break
         size = span.end - span.start
         if length + size > _MOST_CHARACTERS:
@@ -261,9 +289,6 @@ def _choose(spans: Sequence[Span], passages: Sequence[Passage], most: int) -> li
     # The passage of the best sentence speaks first; within a passage the note's own order.
     order = {n: i for i, n in enumerate(dict.fromkeys(span.passage for span in chosen))}
     return sorted(chosen, key=lambda span: (order[span.passage], span.start))
-
-
-_MARGIN = 0.9
 
 
 def _grams(text: str) -> set[str]:

@@ -47,32 +47,34 @@ def refusal_text(question: str) -> str:
 
 SIGNALS = (
     "coverage",
-    "head_coverage",
-    "title_coverage",
+    "opening_coverage",
     "bm25_words",
     "bm25_grams",
     "gram_coverage",
     "cosine",
-    "longest_common",
     "gap",
+    "first_hit",
+    "latin_coverage",
+    "unknown",
     "sentence_coverage",
-    "sentence_context",
     "sentence_grams",
-    "sentence_common",
     "sentence_cosine",
-    "sentence_cue",
+    "sentence_number",
 )
 
 
-def signals(hits: Sequence[Hit], extraction: Extraction) -> dict[str, float]:
+def signals(
+    query: Query, hits: Sequence[Hit], extraction: Extraction, unknown: float
+) -> dict[str, float]:
     """What the judgement rests on; all zero when nothing was found.
 
     Args:
         hits: ranked, best first.
         extraction: the sentences that would answer; the best one's features count.
+        unknown: share of the question's grams that stand nowhere in the notes.
     """
     if not hits or not extraction.best:
-        return dict.fromkeys(SIGNALS, 0.0)
+        return {**dict.fromkeys(SIGNALS, 0.0), "unknown": unknown}
     top = hits[:3]
 
     def most(name: str) -> float:
@@ -80,28 +82,34 @@ def signals(hits: Sequence[Hit], extraction: Extraction) -> dict[str, float]:
 
     sentence = dict(zip(SENTENCE_FEATURES, extraction.best, strict=True))
     fifth = hits[min(4, len(hits) - 1)].score
+    asks_number = query.kind in ("number", "when")
     return {
         "coverage": most("coverage"),
-        "head_coverage": most("head_coverage"),
-        "title_coverage": most("title_coverage"),
+        "opening_coverage": most("opening_coverage"),
         "bm25_words": min(most("bm25_words"), _BM25_CAP),
         "bm25_grams": min(most("bm25_grams"), _BM25_CAP),
         "gram_coverage": most("gram_coverage"),
         "cosine": most("cosine"),
-        "longest_common": most("longest_common"),
         "gap": hits[0].score - fifth,
+        "first_hit": most("first_hit"),
+        "latin_coverage": most("latin_coverage") if query.latin else 1.0,
+        "unknown": unknown,
         "sentence_coverage": sentence["coverage"],
-        "sentence_context": sentence["context_coverage"],
         "sentence_grams": sentence["gram_coverage"],
-        "sentence_common": sentence["longest_common"],
         "sentence_cosine": sentence["cosine"],
-        "sentence_cue": sentence["cue"],
+        "sentence_number": sentence["number"] if asks_number else 1.0,
     }
 
 
-def judge(query: Query, hits: Sequence[Hit], extraction: Extraction, weights: Weights) -> Judgement:
-    """Whether to answer, to quote what is nearest, or to refuse."""
-    found = signals(hits, extraction)
+def judge(
+    query: Query,
+    hits: Sequence[Hit],
+    extraction: Extraction,
+    unknown: float,
+    weights: Weights,
+) -> Judgement:
+    """Whether to answer, to quote what is nearest, or to refuse; see `signals`."""
+    found = signals(query, hits, extraction, unknown)
     if not hits or not query.content.strip():
         return Judgement("refuse", 0.0, found)
     total = weights.answerable_bias + sum(
