@@ -54,6 +54,8 @@ _ASKS_RATE = re.compile(r"率|精度|百分|比例|占比|accuracy|percent|ratio
 _NUMBER = re.compile(
     r"(?<![\d.])(?!(?:1[89]|20)\d\d年?(?!\d))\d|[一二三四五六七八九十百千万亿两]+[个种倍次层步类维类项条]"
 )
+# Formulas and code, in which stars and brackets are themselves, come first.
+_VERBATIM = r"(?P<verbatim>`+[^`]*`+|\$\$[^$]*\$\$|\$[^$\n]*\$|\\\(.*?\\\)|\\\[.*?\\\])|"
 _EMPHASIS = re.compile(_VERBATIM + r"(?<![\\*])\*\*(?=\S)(?P<said>.+?)(?<=\S)\*\*", re.DOTALL)
 _LINK = re.compile(_VERBATIM + r"(?<!!)\[(?P<said>[^\]\n]+)\]\([^)\n]+\)", re.DOTALL)
 
