@@ -30,7 +30,9 @@ MOMENTUM = (
     "动量法给梯度下降加上惯性，速度是历史梯度的指数滑动平均，常用的动量系数是 0.9。"
     "它能减小峡谷地形中的振荡。"
 )
-CUT_SHORT = "知识蒸馏用大模型的软标签训练小模型，温度 T 越高，软标签越平滑，学生从中学到类别之间的..."
+CUT_SHORT = (
+    "知识蒸馏用大模型的软标签训练小模型，温度 T 越高，软标签越平滑，学生从中学到类别之间的..."
+)
 BATCHNORM = """批归一化（Batch Normalization，BN）把每一层的输入在批内归一化到零均值、单位方差，再缩放和平移。
 
 ## 训练与推理
@@ -54,9 +56,7 @@ NOTES: Mapping[str, str] = {
     "feed-1.txt": transmission(DROPOUT, MOMENTUM),
     "feed-2.txt": transmission(MOMENTUM, CUT_SHORT, pager="2"),
     "batchnorm.md": article("批归一化", BATCHNORM, tags=["normalization", "训练"]),
-    "detection/anchors.md": article(
-        "无锚框检测", ANCHORS, date="2023-01-15", tags=["detection"]
-    ),
+    "detection/anchors.md": article("无锚框检测", ANCHORS, date="2023-01-15", tags=["detection"]),
 }
 
 

@@ -45,7 +45,7 @@ def assert_cited(notes: Notes, answer: Answer) -> None:
         ("动量系数常用多少?", "0.9"),
         ("批归一化推理时用什么均值和方差?", "滑动平均的均值和方差"),
         ("批很小时用什么代替批归一化?", "层归一化或组归一化"),
-        ("What is anchor-free detection?", "不预设 anchor"),
+        ("What is anchor-free detection?", "锚框"),
         ("FCOS 的 centerness 分支有什么用?", "压低离中心远的框"),
     ],
 )
