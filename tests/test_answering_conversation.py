@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notesqa.answering.conversation import leans, standalone, subjects, title
+from notesqa.answering.conversation import standalone, title
+from notesqa.answering.followups import leans, subjects
 from notesqa.answering.prompting import load_prompts
 from notesqa.errors import ModelError
 from notesqa.llm import Message

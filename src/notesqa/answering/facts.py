@@ -43,7 +43,7 @@ class Token:
 _DIGITS = {char: value for value, char in enumerate("零一二三四五六七八九")} | {"两": 2, "〇": 0}
 _SCALES = {"十": 10, "百": 100, "千": 1000}
 _MYRIADS = {"万": 10**4, "亿": 10**8}
-_CHINESE = "零一二三四五六七八九十百千万亿两"
+_CHINESE = "〇零一二三四五六七八九十百千万亿两"
 
 # Units that change what a number says; of measure words (个, 张, 种) only these count.
 _UNITS = {
@@ -339,7 +339,7 @@ def clauses(text: str, *, fine: bool = False) -> list[tuple[int, int]]:
         begin = i + 1
     if text[begin:].strip():
         spans.append(_stripped(text, begin, len(text)))
-    return spans
+    return [(start, end) for start, end in spans if start < end]
 
 
 def _stripped(text: str, start: int, end: int) -> tuple[int, int]:

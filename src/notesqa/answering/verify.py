@@ -44,7 +44,10 @@ _WINDOW = 3
 _WINDOW_COST = 0.04
 _COVERAGE = 0.5
 _CLAUSE_KEEPS = 0.97
+_CLAUSE_WEIGHT = 5.0
+_CLAUSE_COVERAGE = 0.25
 _WEIGHTS = {"number": 3.0, "name": 2.0, "formula": 2.0, "word": 1.0, "han": 1.0, "negation": 0.5}
+_LETTER = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +98,10 @@ def verify(
     if not passages:
         return Verdict(False, "no source is cited" if english else "没有注明出处", None, 0.0)
     claim = tokens(sentence)
-    if not claim:
-        return Verdict(False, "says nothing" if english else "没有内容", None, 0.0)
+    if not _says_something(sentence, claim):
+        return Verdict(
+            False, "says nothing that can be checked" if english else "没有可核对的内容", None, 0.0
+        )
     if across.apart(sentence, passages):
         return _across(sentence, claim, passages, embedder, english)
     windows = [_best_window(claim, i, p) for i, p in enumerate(passages)]
@@ -110,10 +115,19 @@ def verify(
     score = _score(sentence, claim, passages, windows, segmenter)
     if fault:
         return Verdict(False, fault, quote, score)
-    if score < _COVERAGE:
+    if score < _COVERAGE or _adds(sentence, passages, windows):
         reason = "the cited passage does not say this" if english else "所引段落没有这样说"
         return Verdict(False, reason, quote if score > 0.2 else None, score)
     return Verdict(True, "", quote, score)
+
+
+def _says_something(sentence: str, claim: Sequence[Token]) -> bool:
+    """Whether there is anything to compare: words, not loose letters or unknown script."""
+    letters = [c for c in sentence if c.isalpha()]
+    strange = sum(not (c.isascii() or "\u0370" <= c <= "\u03ff" or c >= "\u2e80") for c in letters)
+    if strange * 5 > len(letters):
+        return False
+    return bool(pairs(claim)) or any(len(t.key) > 1 or t.kind == "number" for t in claim)
 
 
 def _across(
@@ -169,7 +183,8 @@ def _wanted(claim: Sequence[Token]) -> dict[str, float]:
     wanted: dict[str, float] = {}
     for token in claim:
         if token.kind != "han":
-            wanted[token.key] = _WEIGHTS[token.kind]
+            loose = token.kind == "word" and len(token.key) == 1
+            wanted[token.key] = _LETTER if loose else _WEIGHTS[token.kind]
     for pair in pairs(claim):
         wanted[pair] = 1.0
     return wanted
@@ -290,6 +305,22 @@ def _packed(text: str) -> str:
 
 
 # -- how much is there at all -------------------------------------------------------------------
+
+
+def _adds(sentence: str, passages: Sequence[Passage], windows: Sequence[_Window]) -> bool:
+    """Whether a whole clause of the sentence has nothing to do with what it cites."""
+    text = "\n".join(
+        [
+            *(_around(passages[w.passage], w) for w in windows),
+            *(f"{p.title}\n{p.heading}" for p in passages),
+        ]
+    )
+    for start, end in clauses(sentence):
+        wanted = _wanted(tokens(sentence[start:end]))
+        total = sum(wanted.values())
+        if total >= _CLAUSE_WEIGHT and _covered(wanted, text) < _CLAUSE_COVERAGE * total:
+            return True
+    return False
 
 
 def _score(
