@@ -44,6 +44,7 @@ ASKED = 200
 COLD_RUNS = 5
 _SEED = 5
 _CALIBRATE = 400
+_STEP = 150
 
 
 # -- the notes -------------------------------------------------------------------------
@@ -114,13 +115,11 @@ def write_notes(corpus: Path, sections: Iterator[Section], count: int) -> float:
     return size / 1e6
 
 
-def sections_for(chunks: int, make: Callable[[], Iterator[Section]]) -> int:
-    """How many sections make about that many chunks, judged by indexing a few."""
+def sections_for(chunks: int, make: Callable[[], Iterator[Section]], step: int) -> int:
+    """How many sections make about that many chunks, judged by indexing every `step`th."""
     few = min(_CALIBRATE, chunks)
     with tempfile.TemporaryDirectory(prefix="notesqa-scale-") as folder:
-        sections = make()
-        # Not the first ones, which may all come from one book.
-        spread = itertools.islice(sections, 0, few * 20, 20)
+        spread = itertools.islice(make(), 0, few * step, step)
         write_notes(Path(folder) / "corpus", spread, few)
         with Notes.open(folder) as notes:
             made = notes.index().chunks
@@ -354,7 +353,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if (home / "index" / "catalog.db").is_file():
             megabytes = folder_megabytes(home / "corpus")
         else:
-            count = sections_for(args.chunks, make)
+            # Written text comes book by book: take the few from all over it.
+            count = sections_for(args.chunks, make, _STEP if args.data else 1)
             print(f"writing {count} sections", file=sys.stderr, flush=True)
             megabytes = write_notes(home / "corpus", make(), count)
             print(f"indexing {megabytes:.1f} MB", file=sys.stderr, flush=True)
