@@ -26,15 +26,12 @@ class Batch:
 
     Attributes:
         groups: rows of the same group are not held against each other (the same
-            section, or the same heading). There may be more passages than questions:
-            those beyond are wrong answers to every question.
-        lexical: what a lexical engine would add to the logits, or None.
+            section).
     """
 
     questions: Sequence[Ids]
     passages: Sequence[Ids]
     groups: NDArray[np.int64]
-    lexical: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +41,12 @@ class Schedule:
     Attributes:
         rate: peak of the learning rate, reached after `warmup` steps; falls to zero.
         temperature: of the softmax over cosines.
-        pull: weight of the pull back to the first vectors (per mean square).
     """
 
     steps: int
     rate: float = 2e-3
     warmup: int = 30
-    temperature: float = 0.05
-    pull: float = 0.0
+    temperature: float = 0.07
 
 
 def _bag(texts: Sequence[Ids], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
@@ -79,7 +74,6 @@ def train(
     """
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     weight = torch.nn.Parameter(torch.tensor(first, device=device))
-    anchor = torch.tensor(first, device=device)
     optimizer = torch.optim.Adam([weight], lr=schedule.rate, betas=(0.9, 0.99), fused=True)
     start = 0
     if checkpoint is not None and checkpoint.exists():
@@ -93,8 +87,6 @@ def train(
         for group in optimizer.param_groups:
             group["lr"] = schedule.rate * _pace(step, schedule)
         loss = _loss(weight, batches(step), schedule.temperature, device)
-        if schedule.pull:
-            loss = loss + schedule.pull * (weight - anchor).pow(2).mean()
         optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -124,16 +116,12 @@ def _loss(
     questions = F.normalize(F.embedding_bag(*_pair(batch.questions, weight, device), mode="mean"))
     passages = F.normalize(F.embedding_bag(*_pair(batch.passages, weight, device), mode="mean"))
     logits = questions @ passages.T / temperature
-    size = len(batch.questions)
     groups = torch.from_numpy(batch.groups).to(device)
-    same = groups[:size, None] == groups[None, :]
+    same = groups[:, None] == groups[None, :]
     same.fill_diagonal_(False)
     logits = logits.masked_fill(same, -1e4)
-    labels = torch.arange(size, device=device)
-    backward = F.cross_entropy(logits[:, :size].T, labels)
-    if batch.lexical is not None:
-        logits = logits + torch.from_numpy(batch.lexical).to(device)
-    return F.cross_entropy(logits, labels) + 0.5 * backward
+    labels = torch.arange(len(groups), device=device)
+    return F.cross_entropy(logits, labels) + 0.5 * F.cross_entropy(logits.T, labels)
 
 
 def _pair(

@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
@@ -43,16 +42,25 @@ _SHORTEST_SENTENCE, _LONGEST_SENTENCE = 6, 60
 
 @dataclass(frozen=True, slots=True)
 class Mixture:
-    """What a batch is made of, as shares that sum to one."""
+    """What a batch is made of, and how its texts are varied.
 
-    headings: float = 0.6
-    cloze: float = 0.3
+    Attributes:
+        headings, cloze, terms: shares of the three kinds; they sum to one.
+        in_context: chance that a heading is asked under its parent's title; one that
+            stands over many sections always is.
+        translated: chance that a heading's terms are asked in the other language.
+        asked: chance that a heading is put as a question.
+        titled: chance that a section stands under its parent's title, as chunks of
+            notes do.
+    """
+
+    headings: float = 0.5
+    cloze: float = 0.4
     terms: float = 0.1
-    asked: float = 0.3
-    translated: float = 0.3
     in_context: float = 0.3
-    hard: float = 0.0
-    lexical: float = 0.0
+    translated: float = 0.4
+    asked: float = 0.5
+    titled: float = 0.3
 
 
 class Terms:
@@ -104,11 +112,7 @@ class Examples:
         mixture: Mixture,
         *,
         seed: int,
-        wrong: Sequence[NDArray[np.int32]] = (),
-        idf: NDArray[np.float32] | None = None,
     ) -> None:
-        self._wrong = wrong
-        self._idf = idf
         self._tokenizer = tokenizer
         self._mixture = mixture
         self._terms = terms
@@ -118,17 +122,17 @@ class Examples:
         self._contexts = [p.context.split(" > ")[-1].strip() for p in pairs]
         self._generic = [p.query.strip().lower() in generic for p in pairs]
         self._answers = encode(tokenizer, [p.text for p in pairs])
+        self._titles = encode(tokenizer, self._contexts)
         self._answer_groups = _groups([p.text for p in pairs])
-        self._heading_groups = _groups([h.lower() for h in self._headings])
         weights = np.array([shares.get(p.origin, 1.0) for p in pairs])
         # A generic heading without a parent to name its subject asks nothing.
         weights *= [
             0.0 if g and not c else 1.0 for g, c in zip(self._generic, self._contexts, strict=True)
         ]
         self._pair_chances = weights / weights.sum()
-        self._sentences, places = _cut(tokenizer, sections)
+        self._sentences = _cut(tokenizer, sections)
         self._cloze_at = np.flatnonzero([len(s) >= 3 for s in self._sentences])
-        weights = np.array([shares.get(sections[places[i]].origin, 1.0) for i in self._cloze_at])
+        weights = np.array([shares.get(sections[int(i)].origin, 1.0) for i in self._cloze_at])
         self._cloze_chances = weights / weights.sum()
 
     def batch(self, step: int, size: int) -> Batch:
@@ -141,16 +145,18 @@ class Examples:
             len(self._pair_chances), size - cloze - terms, replace=False, p=self._pair_chances
         )
         texts = [self._question(int(i), rng) for i in picked]
-        passages: list[Ids] = [_window(self._answers[i], rng) for i in picked]
+        passages: list[Ids] = [self._answer(int(i), rng) for i in picked]
         groups = [int(self._answer_groups[i]) for i in picked]
         pool = self._terms.pairs
+        names: list[str] = []
         for a, b in rng.sample(pool, min(terms, len(pool))):
             first, second = (a, b) if rng.random() < 0.5 else (b, a)
             if rng.random() < 0.3:
                 first = _ask(first, rng)
             texts.append(first)
-            passages.append(encode(self._tokenizer, [second])[0])
+            names.append(second)
             groups.append(-len(groups) - 1)
+        passages += encode(self._tokenizer, names)
         questions = encode(self._tokenizer, texts)
         for i in chance.choice(self._cloze_at, cloze, replace=False, p=self._cloze_chances):
             question, passage = _cloze(self._sentences[int(i)], rng)
@@ -164,16 +170,13 @@ class Examples:
         ]
         questions, passages = [q for q, _, _ in whole], [p for _, p, _ in whole]
         groups = [g for *_, g in whole]
-        for i in picked:
-            if len(self._wrong) and rng.random() < self._mixture.hard and len(self._wrong[i]):
-                other = int(rng.choice(self._wrong[i]))
-                if len(self._answers[other]):
-                    passages.append(_window(self._answers[other], rng))
-                    groups.append(int(self._answer_groups[other]))
-        lexical = None
-        if self._idf is not None and self._mixture.lexical:
-            lexical = self._mixture.lexical * _overlap(questions, passages, self._idf)
-        return Batch(questions, passages, np.array(groups), lexical)
+        return Batch(questions, passages, np.array(groups))
+
+    def _answer(self, i: int, rng: random.Random) -> Ids:
+        window = _window(self._answers[i], rng)
+        if rng.random() < self._mixture.titled:
+            return np.concatenate([self._titles[i], window])
+        return window
 
     def _question(self, i: int, rng: random.Random) -> str:
         heading, context = self._headings[i], self._contexts[i]
@@ -186,28 +189,6 @@ class Examples:
         if rng.random() < 0.2:
             heading = heading.replace("-", "") if rng.random() < 0.5 else heading.replace(" ", "")
         return heading
-
-
-def _overlap(
-    questions: Sequence[Ids], passages: Sequence[Ids], idf: NDArray[np.float32]
-) -> NDArray[np.float32]:
-    """BM25 over tokens, of every question with every passage."""
-
-    def counts(texts: Sequence[Ids]) -> sp.csr_matrix:
-        starts = np.cumsum([0, *map(len, texts)])
-        flat = np.concatenate(list(texts))
-        matrix = sp.csr_matrix(
-            (np.ones(len(flat), dtype=np.float32), flat, starts), shape=(len(texts), len(idf))
-        )
-        matrix.sum_duplicates()
-        return matrix
-
-    asked, held = counts(questions), counts(passages)
-    asked.data = np.minimum(asked.data, 1.0) * idf[asked.indices]
-    lengths = np.asarray(held.sum(axis=1)).ravel()
-    norm = 1.2 * (0.25 + 0.75 * lengths / lengths.mean())
-    held.data = 2.2 * held.data / (held.data + np.repeat(norm, np.diff(held.indptr)))
-    return np.asarray((asked @ held.T).toarray(), dtype=np.float32)
 
 
 def _ask(name: str, rng: random.Random) -> str:
@@ -229,8 +210,8 @@ def _window(ids: Ids, rng: random.Random) -> Ids:
     return ids[start : start + _LONGEST_PASSAGE]
 
 
-def _cut(tokenizer: Tokenizer, sections: Sequence[Section]) -> tuple[list[list[Ids]], list[int]]:
-    """The sentences of each section's beginning, and which section each list is of."""
+def _cut(tokenizer: Tokenizer, sections: Sequence[Section]) -> list[list[Ids]]:
+    """The sentences of each section's beginning."""
     flat: list[str] = []
     spans: list[tuple[int, int]] = []
     for section in sections:
@@ -238,7 +219,7 @@ def _cut(tokenizer: Tokenizer, sections: Sequence[Section]) -> tuple[list[list[I
         flat += [m for m in _SENTENCE.findall(section.text[:1500]) if m.strip()]
         spans.append((start, len(flat)))
     ids = encode(tokenizer, flat)
-    return [ids[a:b] for a, b in spans], list(range(len(spans)))
+    return [ids[a:b] for a, b in spans]
 
 
 def _cloze(sentences: Sequence[Ids], rng: random.Random) -> tuple[Ids, Ids]:
