@@ -449,6 +449,21 @@ class TestContract:
         assert engine.catch_up(catalog, wait=False)
         assert engine.commit == 2
 
+    def test_a_state_that_the_catalog_has_forgotten_serves_no_more(
+        self, kind: Kind, catalog: Catalog, tmp_path: Path
+    ) -> None:
+        put(catalog, FIRST)
+        engine = kind.open(tmp_path, "1")
+        engine.catch_up(catalog)
+        for _ in range(2):
+            assert engine.usable(catalog)
+            live = [row.pk for row in catalog.live_documents().values()]
+            catalog.add_commit(
+                recipe="r", embedder=EMBEDDER.name, files=[], gone_files=[], added=[],
+                removed=live, moved={}, duplicates=0, seconds=0.0, purge=True,
+            )  # fmt: skip
+        assert not engine.usable(catalog)
+
     def test_a_file_where_the_folder_should_be(
         self, kind: Kind, catalog: Catalog, tmp_path: Path
     ) -> None:

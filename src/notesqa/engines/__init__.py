@@ -67,6 +67,14 @@ class State:
         )
 
 
+def still_kept(state: State | None, log: ChangeLog) -> bool:
+    """Whether the catalog still holds every chunk of the state's commit.
+
+    A purge keeps what it replaces itself, hence the commit right before it.
+    """
+    return state is not None and state.catalog == log.identity and state.commit >= log.oldest() - 1
+
+
 def read_state(folder: Path) -> State | None:
     """The state kept in `folder`, or None where there is none to be relied on."""
     try:

@@ -24,6 +24,7 @@ from notesqa.engines import (
     State,
     fresh_folder,
     read_state,
+    still_kept,
     write_state,
     writing,
 )
@@ -111,8 +112,7 @@ class VectorEngine:
 
     def usable(self, log: ChangeLog) -> bool:
         """Whether a search finds what some commit of this catalog held."""
-        state = self._state
-        return state is not None and self._served is not None and state.catalog == log.identity
+        return self._served is not None and still_kept(self._state, log)
 
     def catch_up(
         self, log: ChangeLog, progress: Progress | None = None, *, wait: bool = True

@@ -213,7 +213,8 @@ class Retriever:
                 if not follower.is_current(self._catalog):
                     # Where a rebuild is at it, the former state serves until it is done.
                     usable = follower.usable(self._catalog)
-                    current &= follower.catch_up(self._catalog, wait=not usable)
+                    if current or not usable:
+                        current &= follower.catch_up(self._catalog, wait=not usable)
             with self._lock:
                 self._terms = None
             if current:
@@ -348,6 +349,11 @@ class Retriever:
         vector = self.embedder.embed_queries([query.embedded])[0]
         found = self._candidates(query, vector, lexical, vectors, limit, allowed)
         rows = self._catalog.chunk_rows(found, at=at)
+        if len(rows) < len(found) and at + 1 < self._catalog.oldest():
+            # Whole rebuilds went by under this search, and its state with them.
+            return self.hits(
+                query, limit=limit, sources=sources, tags=tags, after=after, before=before
+            )
         keys = [key for key in found if key in rows]
         own_words, own_grams = set(query.own_words), set(query.own_grams)
         words = lexical.scores("words", _only(query.words, own_words), keys)
