@@ -62,7 +62,7 @@ class NotesApp(App[int]):
     """Ask, search and read a home's notes."""
 
     TITLE = "notesqa"
-    CSS_PATH = "styles.tcss"
+    CSS_PATH = Path(__file__).with_name("styles.tcss")
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
     COMMANDS = {Commands}  # noqa: RUF012 - as Textual declares it
@@ -122,6 +122,25 @@ class NotesApp(App[int]):
         self._draft = Draft(corpus.parent / "index" / "draft.txt" if corpus else None)
         self._suggestions: list[str] = []
         self._warm = False
+        self._hearers: dict[type[told.Told], Callable[[Any], None]] = {
+            told.Opened: self._hear_opened,
+            told.Warmed: self._hear_warmed,
+            told.ModelState: self._hear_model_state,
+            told.Listed: self._hear_listed,
+            told.Results: self._hear_results,
+            told.AnswerFound: self._hear_answer_found,
+            told.AnswerText: self._hear_answer_text,
+            told.AnswerDone: self._hear_answer_done,
+            told.AnswerSaved: self._hear_answer_saved,
+            told.Failed: self._hear_failed,
+            told.DocumentReady: self._hear_document,
+            told.Conversations: self._hear_conversations,
+            told.ConversationReady: self._hear_conversation,
+            told.IndexProgress: self._hear_index_progress,
+            told.IndexCancelled: self._hear_index_cancelled,
+            told.IndexDone: self._hear_index_done,
+            told.Noticed: self._hear_noticed,
+        }
         self._check_keys()
 
     # -- life ---------------------------------------------------------------------
@@ -342,10 +361,15 @@ class NotesApp(App[int]):
         if text or not self.answering:
             self._draft.keep(text)
 
+    @on(told.Told)
+    def _hear(self, message: told.Told) -> None:
+        # What comes while the app is being left finds no widgets any more.
+        if self.is_running:
+            self._hearers[type(message)](message)
+
     # -- what the desk tells -----------------------------------------------------------
 
-    @on(told.Opened)
-    def _on_opened(self, message: told.Opened) -> None:
+    def _hear_opened(self, message: told.Opened) -> None:
         status = message.status
         first = self.status is None
         self.status = status
@@ -369,19 +393,17 @@ class NotesApp(App[int]):
             self.ask_screen.question.value = ""
             self.ask(self._first_question)
 
-    @on(told.Warmed)
-    def _on_warmed(self) -> None:
+    def _hear_warmed(self, message: told.Warmed) -> None:
+        del message
         self._warm = True
 
-    @on(told.ModelState)
-    def _on_model_state(self, message: told.ModelState) -> None:
+    def _hear_model_state(self, message: told.ModelState) -> None:
         name = Path(message.name).name if message.name else ""
         self.signal = dataclasses.replace(self.signal, model=name, loading=message.loading)
         self.context_tokens = message.context_tokens
         self._refresh_settings()
 
-    @on(told.Listed)
-    def _on_listed(self, message: told.Listed) -> None:
+    def _hear_listed(self, message: told.Listed) -> None:
         self.documents = message.documents
         if not self._suggestions:
             self._suggestions = self._suggested()
@@ -396,14 +418,12 @@ class NotesApp(App[int]):
         titles = [info.title for info in dated if len(info.title) <= 40]
         return [ask.format(title) for title in titles[:_SUGGESTED]]
 
-    @on(told.Results)
-    def _on_results(self, message: told.Results) -> None:
+    def _hear_results(self, message: told.Results) -> None:
         self._warm = True
         if (screen := self._screen_of(SearchScreen)) is not None:
             screen.show_results(message)
 
-    @on(told.AnswerFound)
-    def _on_answer_found(self, message: told.AnswerFound) -> None:
+    def _hear_answer_found(self, message: told.AnswerFound) -> None:
         if (exchange := self.exchange(message.number)) is not None:
             exchange.state = "writing"
             exchange.waiting_for = ""
@@ -411,14 +431,12 @@ class NotesApp(App[int]):
             exchange.passages = message.passages
             self.ask_screen.changed(exchange)
 
-    @on(told.AnswerText)
-    def _on_answer_text(self, message: told.AnswerText) -> None:
+    def _hear_answer_text(self, message: told.AnswerText) -> None:
         if (exchange := self.exchange(message.number)) is not None:
             exchange.text = message.text
             self.ask_screen.changed(exchange)
 
-    @on(told.AnswerDone)
-    def _on_answer_done(self, message: told.AnswerDone) -> None:
+    def _hear_answer_done(self, message: told.AnswerDone) -> None:
         self._draft.keep(self.ask_screen.question.value)
         if (exchange := self.exchange(message.number)) is None:
             return
@@ -429,13 +447,11 @@ class NotesApp(App[int]):
             self.last_speed = len(exchange.text) / seconds
         self.ask_screen.changed(exchange)
 
-    @on(told.AnswerSaved)
-    def _on_answer_saved(self, message: told.AnswerSaved) -> None:
+    def _hear_answer_saved(self, message: told.AnswerSaved) -> None:
         if self.exchange(message.number) is not None:
             self.conversation_id = message.conversation_id
 
-    @on(told.Failed)
-    def _on_failed(self, message: told.Failed) -> None:
+    def _hear_failed(self, message: told.Failed) -> None:
         error = message.error
         exchange = self.exchange(message.number) if message.where == "ask" else None
         if exchange is not None and exchange.answer is None:
@@ -457,8 +473,7 @@ class NotesApp(App[int]):
             safe(text), title=self.words("error"), severity="error", timeout=8, markup=False
         )
 
-    @on(told.DocumentReady)
-    def _on_document(self, message: told.DocumentReady) -> None:
+    def _hear_document(self, message: told.DocumentReady) -> None:
         purpose, *span = message.purpose.split(":")
         if purpose == "cite":
             self.ask_screen.show_document(message.document, int(span[0]), int(span[1]))
@@ -468,13 +483,11 @@ class NotesApp(App[int]):
         elif (screen := self._screen_of(ReadScreen)) is not None:
             screen.show_document(message.document, message.number)
 
-    @on(told.Conversations)
-    def _on_conversations(self, message: told.Conversations) -> None:
+    def _hear_conversations(self, message: told.Conversations) -> None:
         if (screen := self._screen_of(HistoryScreen)) is not None:
             screen.show_list(message.query, message.found)
 
-    @on(told.ConversationReady)
-    def _on_conversation(self, message: told.ConversationReady) -> None:
+    def _hear_conversation(self, message: told.ConversationReady) -> None:
         if message.purpose == "preview":
             if (screen := self._screen_of(HistoryScreen)) is not None:
                 screen.show_preview(message)
@@ -513,25 +526,23 @@ class NotesApp(App[int]):
         if self.desk.indexing:
             self.desk.cancel_index()
 
-    @on(told.IndexProgress)
-    def _on_index_progress(self, message: told.IndexProgress) -> None:
+    def _hear_index_progress(self, message: told.IndexProgress) -> None:
         event = message.event
         self.progress = Progress(event.stage, event.done, event.total, message.left, event.detail)
 
-    @on(told.IndexCancelled)
-    def _on_index_cancelled(self) -> None:
+    def _hear_index_cancelled(self, message: told.IndexCancelled) -> None:
+        del message
         self.progress = None
         self.notify(self.words("rebuild_cancelled"), timeout=4)
         self.desk.status()
 
-    @on(told.IndexDone)
-    def _on_index_done(self, message: told.IndexDone) -> None:
+    def _hear_index_done(self, message: told.IndexDone) -> None:
         self.progress = None
         self._suggestions = []
         welcome = self._screen_of(WelcomeScreen)
         if welcome is not None and message.report.documents:
             self.action_go("ask")
-        self._on_opened(told.Opened(message.status))
+        self._hear_opened(told.Opened(message.status))
         if not (message.report.changed or message.report.failed):
             self.notify(self.words("nothing_new", n=message.report.commit), timeout=3)
             return
@@ -542,8 +553,7 @@ class NotesApp(App[int]):
         if link and link.startswith("conversation:"):
             self.open_conversation(int(link.partition(":")[2]))
 
-    @on(told.Noticed)
-    def _on_noticed(self, message: told.Noticed) -> None:
+    def _hear_noticed(self, message: told.Noticed) -> None:
         waiting = _waiting(message.status)
         self.signal = dataclasses.replace(self.signal, waiting=waiting)
         if waiting:

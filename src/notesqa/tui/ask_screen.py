@@ -109,6 +109,10 @@ class AskScreen(Screen[None]):
         super().__init__()
         self.words = words
         speak(self, words)
+        self.talk = Answered(words, id="talk", max_width=100)
+        cited = Answered(words, id="cited", max_width=110)
+        self.source = SourcePane(words, id="source", surface=cited)
+        self.question = QuestionInput(words)
         self._sections: dict[int, Section] = {}
         self._shown: tuple[int, str] | None = None
 
@@ -117,31 +121,15 @@ class AskScreen(Screen[None]):
         yield StatusBar("ask", self.words)
         yield ProgressBar(self.words)
         with Horizontal(id="body"):
-            yield Answered(self.words, id="talk", max_width=100)
-            cited = Answered(self.words, id="cited", max_width=110)
-            yield SourcePane(self.words, id="source", surface=cited)
-        yield QuestionInput(self.words)
+            yield self.talk
+            yield self.source
+        yield self.question
         yield Footer(compact=True, show_command_palette=False)
 
     @property
     def notes_app(self) -> NotesApp:
         """The app, with its own type."""
         return cast("NotesApp", self.app)
-
-    @property
-    def talk(self) -> Answered:
-        """The conversation's widget."""
-        return self.query_one("#talk", Answered)
-
-    @property
-    def source(self) -> SourcePane:
-        """The pane of the cited note."""
-        return self.query_one(SourcePane)
-
-    @property
-    def question(self) -> QuestionInput:
-        """The line to type in."""
-        return self.query_one(QuestionInput)
 
     def on_mount(self) -> None:
         """Begin to type at once."""

@@ -34,8 +34,12 @@ _WATCH_SECONDS = 3.0
 _CHANGED_LOOKED_AT = 200
 
 
+class Told(Message):
+    """What the desk tells the app."""
+
+
 @dataclass
-class Opened(Message):
+class Opened(Told):
     """The home is open; or its index or model has changed."""
 
     status: Status
@@ -44,14 +48,14 @@ class Opened(Message):
 
 
 @dataclass
-class Warmed(Message):
+class Warmed(Told):
     """The engines are loaded: searches are quick from now on."""
 
     seconds: float
 
 
 @dataclass
-class ModelState(Message):
+class ModelState(Told):
     """The chat model is being loaded, is there (`name`), or is not."""
 
     name: str
@@ -60,7 +64,7 @@ class ModelState(Message):
 
 
 @dataclass
-class Failed(Message):
+class Failed(Told):
     """Something did not work; `where` is what was being done."""
 
     where: str
@@ -69,7 +73,7 @@ class Failed(Message):
 
 
 @dataclass
-class Results(Message):
+class Results(Told):
     """What a search found: the passages, each as it is read on one line, and the words
     of the query to be looked for in them."""
 
@@ -82,7 +86,7 @@ class Results(Message):
 
 
 @dataclass
-class AnswerFound(Message):
+class AnswerFound(Told):
     """The passages that the answer will rest on, and the question as it was searched."""
 
     number: int
@@ -91,7 +95,7 @@ class AnswerFound(Message):
 
 
 @dataclass
-class AnswerText(Message):
+class AnswerText(Told):
     """What the model has written so far."""
 
     number: int
@@ -99,7 +103,7 @@ class AnswerText(Message):
 
 
 @dataclass
-class AnswerDone(Message):
+class AnswerDone(Told):
     """The answer, checked."""
 
     number: int
@@ -107,7 +111,7 @@ class AnswerDone(Message):
 
 
 @dataclass
-class AnswerSaved(Message):
+class AnswerSaved(Told):
     """The turn is kept in this conversation."""
 
     number: int
@@ -115,7 +119,7 @@ class AnswerSaved(Message):
 
 
 @dataclass
-class DocumentReady(Message):
+class DocumentReady(Told):
     """A document that was asked for; `purpose` says by whom and what for."""
 
     purpose: str
@@ -124,14 +128,14 @@ class DocumentReady(Message):
 
 
 @dataclass
-class Listed(Message):
+class Listed(Told):
     """All documents, by title."""
 
     documents: list[DocumentInfo]
 
 
 @dataclass
-class Conversations(Message):
+class Conversations(Told):
     """Kept conversations, latest first."""
 
     query: str
@@ -139,7 +143,7 @@ class Conversations(Message):
 
 
 @dataclass
-class ConversationReady(Message):
+class ConversationReady(Told):
     """The turns of a kept conversation."""
 
     conversation_id: int
@@ -148,7 +152,7 @@ class ConversationReady(Message):
 
 
 @dataclass
-class IndexProgress(Message):
+class IndexProgress(Told):
     """How far a rebuild is; `left` in seconds, or None."""
 
     event: IndexEvent
@@ -156,7 +160,7 @@ class IndexProgress(Message):
 
 
 @dataclass
-class IndexDone(Message):
+class IndexDone(Told):
     """A rebuild ended; with the conversations that cite a note that has changed."""
 
     report: IndexReport
@@ -165,12 +169,12 @@ class IndexDone(Message):
 
 
 @dataclass
-class IndexCancelled(Message):
+class IndexCancelled(Told):
     """A rebuild was cancelled."""
 
 
 @dataclass
-class Noticed(Message):
+class Noticed(Told):
     """Files in the corpus differ from what the index knows."""
 
     status: Status
@@ -231,7 +235,7 @@ class Lane:
 class Desk:
     """The one place that talks to `Notes`."""
 
-    def __init__(self, factory: Callable[[], Notes], post: Callable[[Message], object]) -> None:
+    def __init__(self, factory: Callable[[], Notes], post: Callable[[Told], object]) -> None:
         """`post` must be safe to call from any thread."""
         self._factory = factory
         self._send = post
@@ -261,7 +265,7 @@ class Desk:
                 self._notes = self._factory()
             return self._notes
 
-    def post(self, message: Message) -> None:
+    def post(self, message: Told) -> None:
         """Tell the app, unless it is gone."""
         if not self._closed.is_set():
             self._send(message)

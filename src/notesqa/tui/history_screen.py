@@ -45,6 +45,9 @@ class HistoryScreen(Screen[None]):
         super().__init__()
         self.words = words
         speak(self, words)
+        self.line = Field(id="query", placeholder=words("history_hint"))
+        self.list = OptionList(id="conversations", markup=False, compact=True)
+        self.preview = Surface(id="preview", max_width=100)
         self._found: list[ConversationInfo] = []
         self._deleted: list[int] = []
 
@@ -52,11 +55,11 @@ class HistoryScreen(Screen[None]):
         """Line, list, preview."""
         yield StatusBar("history", self.words)
         yield ProgressBar(self.words)
-        yield Field(id="query", placeholder=self.words("history_hint"))
+        yield self.line
         with Horizontal(id="body"):
             with Vertical(id="found"):
-                yield OptionList(id="conversations", markup=False, compact=True)
-            yield Surface(id="preview", max_width=100)
+                yield self.list
+            yield self.preview
         yield Footer(compact=True, show_command_palette=False)
 
     @property
@@ -65,21 +68,17 @@ class HistoryScreen(Screen[None]):
         return cast("NotesApp", self.app)
 
     @property
-    def _list(self) -> OptionList:
-        return self.query_one("#conversations", OptionList)
-
-    @property
     def _query(self) -> str:
-        return self.query_one("#query", Input).value.strip()
+        return self.line.value.strip()
 
     @property
     def _current(self) -> ConversationInfo | None:
-        at = self._list.highlighted
+        at = self.list.highlighted
         return self._found[at] if at is not None and at < len(self._found) else None
 
     def on_mount(self) -> None:
         """Type at once."""
-        self.query_one("#query").focus()
+        self.line.focus()
 
     def on_screen_resume(self) -> None:
         """List what there is now."""
@@ -93,20 +92,20 @@ class HistoryScreen(Screen[None]):
         """What was found; dropped when something else has been typed since."""
         if query != self._query:
             return
-        kept = self._list.highlighted or 0
+        kept = self.list.highlighted or 0
         self._found = found
-        self._list.clear_options()
+        self.list.clear_options()
         quiet = self.notes_app.theme_variables["quiet"]
         for info in found:
             text = Text(safe(info.title, newlines=False))
             when = info.updated.replace("T", " ")[:16]
             text.append(f"\n{when} · {self.words('turns', n=info.turns)}", quiet)
-            self._list.add_option(Option(text))
+            self.list.add_option(Option(text))
         if found:
-            self._list.highlighted = min(kept, len(found) - 1)
+            self.list.highlighted = min(kept, len(found) - 1)
         else:
-            self._list.add_option(Option(Text(self.words("no_history"), quiet), disabled=True))
-            self.query_one("#preview", Surface).show([])
+            self.list.add_option(Option(Text(self.words("no_history"), quiet), disabled=True))
+            self.preview.show([])
 
     @on(OptionList.OptionHighlighted, "#conversations")
     def _on_highlighted(self) -> None:
@@ -134,7 +133,7 @@ class HistoryScreen(Screen[None]):
             )
             for index, turn in enumerate(message.turns)
         ]
-        self.query_one("#preview", Surface).show(sections)
+        self.preview.show(sections)
 
     def _section(self, exchange: Exchange) -> Section:
         return Section("turn", lambda width: exchange_lines(exchange, width, self.words))
@@ -144,9 +143,9 @@ class HistoryScreen(Screen[None]):
     def action_move(self, step: int) -> None:
         """The next or previous conversation."""
         if step > 0:
-            self._list.action_cursor_down()
+            self.list.action_cursor_down()
         else:
-            self._list.action_cursor_up()
+            self.list.action_cursor_up()
 
     def action_open(self) -> None:
         """Go on with the conversation."""

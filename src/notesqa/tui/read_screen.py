@@ -59,6 +59,10 @@ class ReadScreen(Screen[None]):
         super().__init__()
         self.words = words
         speak(self, words)
+        self.filter = Field(id="filter", placeholder=words("filter_notes"))
+        self.notes = OptionList(id="notes", markup=False, compact=True)
+        self.source = SourcePane(words, id="source")
+        self.outline = OptionList(id="outline", markup=False, compact=True)
         self._all: list[DocumentInfo] = []
         self._listed: list[DocumentInfo] = []
         self._past: list[Place] = []
@@ -70,10 +74,10 @@ class ReadScreen(Screen[None]):
         yield ProgressBar(self.words)
         with Horizontal(id="body"):
             with Vertical(id="list"):
-                yield Field(id="filter", placeholder=self.words("filter_notes"))
-                yield OptionList(id="notes", markup=False, compact=True)
-            yield SourcePane(self.words, id="source")
-            yield OptionList(id="outline", markup=False, compact=True)
+                yield self.filter
+                yield self.notes
+            yield self.source
+            yield self.outline
         yield Footer(compact=True, show_command_palette=False)
 
     @property
@@ -81,15 +85,10 @@ class ReadScreen(Screen[None]):
         """The app, with its own type."""
         return cast("NotesApp", self.app)
 
-    @property
-    def source(self) -> SourcePane:
-        """The pane of the note."""
-        return self.query_one(SourcePane)
-
     def on_mount(self) -> None:
         """The list has the focus until a note is read."""
         if self._at < 0:
-            self.query_one("#notes").focus()
+            self.notes.focus()
 
     def on_screen_resume(self) -> None:
         """Show the list as it is now."""
@@ -101,7 +100,7 @@ class ReadScreen(Screen[None]):
     def show_list(self, documents: list[DocumentInfo]) -> None:
         """The notes by title."""
         self._all = documents
-        self._filter(self.query_one("#filter", Input).value)
+        self._filter(self.filter.value)
 
     def _filter(self, text: str) -> None:
         wanted = text.lower().split()
@@ -110,7 +109,7 @@ class ReadScreen(Screen[None]):
             for info in self._all
             if all(w in f"{info.title} {' '.join(info.tags)}".lower() for w in wanted)
         ]
-        notes = self.query_one("#notes", OptionList)
+        notes = self.notes
         quiet = self.notes_app.theme_variables["quiet"]
         notes.clear_options()
         options = []
@@ -159,7 +158,7 @@ class ReadScreen(Screen[None]):
         marks = [(*span, "mark-quote")] if span else []
         self.source.show(document, marks=marks, span=span)
         self.add_class("-reading")
-        outline = self.query_one("#outline", OptionList)
+        outline = self.outline
         outline.clear_options()
         note = self.source.note
         headings = note.outline if note else []
@@ -217,7 +216,7 @@ class ReadScreen(Screen[None]):
         """Show the outline, or hide it."""
         self.toggle_class("-outline")
         if self.has_class("-outline"):
-            self.query_one("#outline").focus()
+            self.outline.focus()
 
     def action_next_link(self) -> None:
         """The next link of the note; or the next widget when there is none."""
@@ -258,11 +257,11 @@ class ReadScreen(Screen[None]):
     def action_filter(self) -> None:
         """To the filter."""
         self.remove_class("-reading")
-        self.query_one("#filter").focus()
+        self.filter.focus()
 
     def action_pane(self) -> None:
         """The focus to and fro."""
-        notes = self.query_one("#notes")
+        notes = self.notes
         if self.source.surface.has_focus:
             self.remove_class("-reading")
             notes.focus()
@@ -277,6 +276,6 @@ class ReadScreen(Screen[None]):
             self.source.surface.focus()
         elif self.has_class("-reading"):
             self.remove_class("-reading")
-            self.query_one("#notes").focus()
+            self.notes.focus()
         else:
             self.notes_app.action_go("ask")

@@ -63,6 +63,10 @@ class SearchScreen(Screen[None]):
         super().__init__()
         self.words = words
         speak(self, words)
+        self.line = Field(id="query", placeholder=words("search_hint"))
+        self.count = Static("", id="count", markup=False)
+        self.results = OptionList(id="results", markup=False, compact=True)
+        self.source = SourcePane(words, id="source")
         self._number = 0
         self._passages: list[Passage] = []
         self._texts: list[str] = []
@@ -73,16 +77,13 @@ class SearchScreen(Screen[None]):
         """Line, results and passage."""
         yield StatusBar("search", self.words)
         yield ProgressBar(self.words)
-        yield Field(
-            id="query",
-            placeholder=self.words("search_hint"),
-            suggester=FilterSuggester(self.notes_app),
-        )
+        self.line.suggester = FilterSuggester(self.notes_app)
+        yield self.line
         with Horizontal(id="body"):
             with Vertical(id="found"):
-                yield Static("", id="count", markup=False)
-                yield OptionList(id="results", markup=False, compact=True)
-            yield SourcePane(self.words, id="source")
+                yield self.count
+                yield self.results
+            yield self.source
         yield Footer(compact=True, show_command_palette=False)
 
     @property
@@ -90,19 +91,9 @@ class SearchScreen(Screen[None]):
         """The app, with its own type."""
         return cast("NotesApp", self.app)
 
-    @property
-    def results(self) -> OptionList:
-        """The list."""
-        return self.query_one("#results", OptionList)
-
-    @property
-    def source(self) -> SourcePane:
-        """The pane of the note."""
-        return self.query_one(SourcePane)
-
     def on_mount(self) -> None:
         """Type at once."""
-        self.query_one("#query", Input).focus()
+        self.line.focus()
 
     # -- searching -----------------------------------------------------------------
 
@@ -143,7 +134,7 @@ class SearchScreen(Screen[None]):
         self._count(text)
 
     def _count(self, text: str) -> None:
-        self.query_one("#count", Static).update(Text(text))
+        self.count.update(Text(text))
 
     def _fill(self) -> None:
         kept = self.results.highlighted
@@ -242,7 +233,7 @@ class SearchScreen(Screen[None]):
 
     def action_ask_this(self) -> None:
         """Ask what was searched for."""
-        text = queries.parse(self.query_one("#query", Input).value).text
+        text = queries.parse(self.line.value).text
         if text:
             self.notes_app.action_go("ask")
             self.notes_app.ask(text)
@@ -254,12 +245,12 @@ class SearchScreen(Screen[None]):
 
     def action_pane(self) -> None:
         """The focus to and fro."""
-        line = self.query_one("#query", Input)
+        line = self.line
         (self.source.surface if line.has_focus else line).focus()
 
     def action_back(self) -> None:
         """To the line; from there to asking."""
-        line = self.query_one("#query", Input)
+        line = self.line
         if line.has_focus:
             self.notes_app.action_go("ask")
         else:

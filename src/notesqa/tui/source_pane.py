@@ -68,6 +68,7 @@ class SourcePane(Vertical):
         surface: Surface | None = None,
     ) -> None:
         super().__init__(id=id)
+        self.title_line = Static(Text(words("source_empty")), classes="pane-title", markup=False)
         self.surface = surface or Surface(max_width=110)
         self.surface.add_class("pane-text")
         self.words = words
@@ -77,7 +78,7 @@ class SourcePane(Vertical):
 
     def compose(self) -> ComposeResult:
         """A title over the text."""
-        yield Static(Text(self.words("source_empty")), classes="pane-title", markup=False)
+        yield self.title_line
         yield self.surface
 
     def show(
@@ -93,7 +94,7 @@ class SourcePane(Vertical):
         title = Text(no_wrap=True, overflow="ellipsis")
         title.append(safe(document.title, newlines=False), "bold")
         title.append(f"  {safe(str(document.source_at(place)), newlines=False)}", "dim")
-        self.query_one(".pane-title", Static).update(title)
+        self.title_line.update(title)
         self.surface.show([self.note.section])
         if span:
             # The size may be known only after the pane has become visible.

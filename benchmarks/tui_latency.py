@@ -1,0 +1,241 @@
+"""The terminal UI: time to the first paint, and from a key to the frame that shows it.
+
+    python -m benchmarks.tui_latency [--home HOME] [--keys 80] [--starts 5]
+
+Keys are due every 60 ms whatever the app is doing, and their wait counts from when they
+were due: a stall is charged to every key that falls into it. A frame is when the app
+hands a drawn screen to the terminal. Each state is measured on both lines to type in:
+the question, and the search, whose every key also asks for new results.
+
+The states: while the home is opened and its engines load; idle; while a model writes (a
+small GGUF with random weights in llama.cpp, if it is installed); while a rebuild reads
+every file anew. Without `--home` it is the corpus of the repository in a home of its own.
+A home that is named is copied first.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import dataclasses
+import os
+import shutil
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from textual import events
+
+from benchmarks import machine
+from benchmarks.figures import table
+from notesqa.api import Notes
+from notesqa.config import Home, LlmSettings, Settings, TuiSettings
+from notesqa.tui.app import NotesApp
+from notesqa.tui.field import Field
+
+EVERY = 0.06
+TYPED = "正则化的贝叶斯先验是什么以及 diffusion model 采样为什么慢 "
+SIZE = (120, 40)
+
+
+class Measured(NotesApp):
+    """The app, telling when each frame is drawn and what the focused line then says."""
+
+    frames: list[tuple[float, str]]
+    drawing: list[float]
+
+    def _display(self, screen: Any, renderable: Any) -> None:
+        began = time.perf_counter()
+        super()._display(screen, renderable)
+        now = time.perf_counter()
+        focused = self.focused
+        self.frames.append((now, focused.value if isinstance(focused, Field) else ""))
+        self.drawing.append(now - began)
+
+
+async def typed(app: Measured, keys: int) -> list[float]:
+    """Type `keys` characters into the focused line; the latency of each in seconds."""
+    field = app.focused
+    assert isinstance(field, Field)
+    field.value = ""
+    await asyncio.sleep(0.3)
+    app.frames.clear()
+    start = time.perf_counter() + 0.05
+    due = [start + EVERY * i for i in range(keys)]
+    text = ""
+    wanted: list[str] = []
+    for i, moment in enumerate(due):
+        await asyncio.sleep(max(0.0, moment - time.perf_counter()))
+        char = TYPED[i % len(TYPED)]
+        text += char
+        wanted.append(text)
+        key = "space" if char == " " else char
+        app.post_message(events.Key(key, char))
+    end = time.perf_counter() + 10
+    while not (app.frames and app.frames[-1][1] == text) and time.perf_counter() < end:
+        await asyncio.sleep(0.02)
+    latencies = []
+    at = 0
+    for moment, value in zip(due, wanted, strict=True):
+        while at < len(app.frames) and len(app.frames[at][1]) < len(value):
+            at += 1
+        latencies.append(app.frames[at][0] - moment if at < len(app.frames) else 10.0)
+    return latencies
+
+
+async def stalls(until: asyncio.Event) -> list[float]:
+    """How late the event loop was for a wish every 5 ms."""
+    late: list[float] = []
+    while not until.is_set():
+        began = time.perf_counter()
+        await asyncio.sleep(0.005)
+        late.append(time.perf_counter() - began - 0.005)
+    return late
+
+
+async def measure(
+    home: Home, settings: Settings, state: str, place: str, keys: int
+) -> tuple[list[float], list[float]]:
+    """Latencies of the keys and lateness of the loop in one state."""
+    app = Measured(lambda: Notes.open(home, settings=settings), settings, corpus=home.corpus)
+    app.frames, app.drawing = [], []
+    async with app.run_test(size=SIZE) as pilot:
+        if state != "opening":
+            await wait(lambda: app.status is not None and app._warm)
+            await asyncio.sleep(1.0)
+        app.action_go(place)
+        await pilot.pause()
+        if state == "a rebuild runs":
+            app.desk.notes.index = _full(app.desk.notes.index)  # type: ignore[method-assign]
+            app.rebuild()
+            await wait(lambda: app.progress is not None and app.progress.stage != "scan")
+        elif state == "a model writes":
+            app.ask("用自己的话解释正则化", llm=True)
+            await wait(lambda: app.latest is not None and app.latest.state == "writing")
+        field = app.ask_screen.question if place == "ask" else app.screen.query_one(Field)
+        field.focus()
+        await pilot.pause()
+        done = asyncio.Event()
+        lateness = asyncio.create_task(stalls(done))
+        latencies = await typed(app, keys)
+        busy = app.progress is not None or app.answering
+        done.set()
+        late = await lateness
+        if state.startswith("a ") and not busy:
+            print(f"  ({state} ended before the last key)", file=sys.stderr)
+        app.stop_answer()
+        app.desk.cancel_index()
+        await wait(lambda: not app.desk.indexing)
+    return latencies, late
+
+
+def _full(index: Callable[..., Any]) -> Callable[..., Any]:
+    return lambda paths=(), **more: index(paths, full=True, **more)
+
+
+async def wait(condition: Callable[[], object], seconds: float = 120) -> None:
+    """Until `condition` holds."""
+    end = time.perf_counter() + seconds
+    while not condition():
+        if time.perf_counter() > end:
+            raise TimeoutError("waited in vain")
+        await asyncio.sleep(0.01)
+
+
+def first_paints(home: Home, runs: int) -> list[float]:
+    """Seconds from starting the program in a terminal to its first drawn line."""
+    import pexpect
+
+    seconds = []
+    for _ in range(runs + 1):
+        environment = {**os.environ, "TERM": "xterm-256color", "LANG": "zh_CN.UTF-8"}
+        began = time.perf_counter()
+        child = pexpect.spawn(
+            sys.executable,
+            ["-m", "notesqa.tui", str(home.path)],
+            dimensions=(40, 120),
+            env=environment,
+        )
+        child.expect_exact(b"TRANSMISSION", timeout=30)
+        seconds.append(time.perf_counter() - began)
+        time.sleep(1.0)
+        child.sendcontrol("q")
+        child.expect(pexpect.EOF, timeout=30)
+        child.close(force=True)
+    return seconds[1:]  # the first one reads the files from the disk
+
+
+def row(name: str, seconds: Sequence[float]) -> list[str]:
+    """Median, 95th percentile and greatest, in milliseconds."""
+    ordered = sorted(s * 1000 for s in seconds)
+    p95 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
+    return [name, f"{statistics.median(ordered):.0f}", f"{p95:.0f}", f"{ordered[-1]:.0f}"]
+
+
+async def all_states(home: Home, settings: Settings, keys: int) -> list[list[str]]:
+    """A row a state and place."""
+    states = ["opening", "idle", "a rebuild runs"]
+    if settings.llm.model:
+        states.append("a model writes")
+    rows = []
+    for state in states:
+        for place in ("ask", "search"):
+            latencies, late = await measure(home, settings, state, place, keys)
+            rows.append([*row(f"{state}: {place}", latencies), f"{max(late) * 1000:.0f}"])
+            print("  ".join(rows[-1]), file=sys.stderr)
+    return rows
+
+
+def prepared(named: Path | None, folder: Path) -> tuple[Home, int]:
+    """A home to measure on, with an index, and its number of chunks."""
+    if named is not None:
+        shutil.copytree(named, folder / "home", dirs_exist_ok=True)
+    else:
+        shutil.copytree(machine.ROOT / "corpus", folder / "home" / "corpus")
+    home = Home(folder / "home")
+    with Notes.open(home) as notes:
+        notes.index()
+        return home, notes.status().chunks
+
+
+def with_model(settings: Settings, folder: Path) -> Settings:
+    """The settings with a small random model, where llama.cpp is installed."""
+    if find_spec("llama_cpp") is None or find_spec("gguf") is None:
+        return settings
+    sys.path.insert(0, str(machine.ROOT))
+    from tests.tiny_gguf import write_model
+
+    path = write_model(folder / "random.gguf", width=256, layers=8)
+    llm: LlmSettings = dataclasses.replace(settings.llm, model=str(path), max_answer_tokens=4000)
+    return dataclasses.replace(settings, llm=llm)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("--home", type=Path)
+    parser.add_argument("--keys", type=int, default=80)
+    parser.add_argument("--starts", type=int, default=5)
+    options = parser.parse_args(arguments)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    with tempfile.TemporaryDirectory(prefix="notesqa-tui-") as name:
+        folder = Path(name)
+        home, chunks = prepared(options.home, folder)
+        settings = Settings(tui=TuiSettings(language="zh"))
+        paints = first_paints(home, options.starts)
+        rows = asyncio.run(all_states(home, with_model(settings, folder), options.keys))
+    print(machine.describe())
+    print(f"\n{chunks} passages, {SIZE[0]}×{SIZE[1]} cells, {options.keys} keys a row\n")
+    print(table(["first paint", "median ms", "p95", "max"], [row("cold process", paints)]))
+    print()
+    print(table(["key to frame", "median ms", "p95", "max", "loop stall max"], rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
