@@ -73,13 +73,15 @@ class LexicalEngine:
         self._folder = folder
         self._analyze = analyze
         self._recipe = f"1/{recipe}"
-        self._state = read_state(folder)
         self._schema = _schema()
-        self._searcher: tantivy.Searcher | None = None
+        # In one: a search in another thread takes both or neither.
+        self._served: tuple[State, tantivy.Searcher] | None = None
         self._lock = threading.Lock()
         self._links: tempfile.TemporaryDirectory[str] | None = None
-        if self._state is not None and self._open(self._state) is None:
-            self._state = None
+        state = read_state(folder)
+        index = self._open(state) if state else None
+        if state and index:
+            self._served = (state, index.searcher())
 
     def _open(self, state: State) -> tantivy.Index | None:
         """Open the index that `state` tells of; None where it is damaged."""
@@ -90,7 +92,6 @@ class LexicalEngine:
             index = tantivy.Index.open(str(folder))
             index.register_tokenizer(_ANALYZER, _analyzer())
             index.reload()
-            self._searcher = index.searcher()
         except (ValueError, OSError):
             # Derived data: catch_up makes it anew.
             return None
@@ -108,16 +109,16 @@ class LexicalEngine:
     @property
     def commit(self) -> int:
         """The commit that the engine has reached; 0 before the first."""
-        return self._state.commit if self._state else 0
+        return self._served[0].commit if self._served else 0
 
     def is_current(self, log: ChangeLog) -> bool:
         """Whether `catch_up` has nothing to do."""
-        state = self._state
+        state = self._served[0] if self._served else None
         return state is not None and state.follows(log, self._recipe) and state.commit == log.head()
 
     def usable(self, log: ChangeLog) -> bool:
         """Whether a search finds what some commit of this catalog held."""
-        return self._searcher is not None and still_kept(self._state, log)
+        return self._served is not None and still_kept(self._served[0], log)
 
     def catch_up(
         self, log: ChangeLog, progress: Progress | None = None, *, wait: bool = True
@@ -151,7 +152,7 @@ class LexicalEngine:
         if state is not None and state.follows(log, self._recipe):
             index = self._open(state)
             if index is not None and state.commit == head:
-                self._state = state
+                self._served = (state, index.searcher())
                 return
             gone = log.removed(state.commit, head)
             dead = state.dead + len(gone)
@@ -205,8 +206,7 @@ class LexicalEngine:
         state = State(log.identity, self._recipe, head, (_SEGMENTS,), dead)
         write_state(self._folder, state)
         index.reload()
-        self._searcher = index.searcher()
-        self._state = state
+        self._served = (state, index.searcher())
 
     def _delete(self, writer: tantivy.IndexWriter, keys: Sequence[int]) -> None:
         # Not by term: tantivy-py 0.27 takes an int for a signed term, which nothing matches.
@@ -217,9 +217,9 @@ class LexicalEngine:
     # -- searching -------------------------------------------------------------
 
     def _ready(self) -> tantivy.Searcher:
-        if self._searcher is None:
+        if self._served is None:
             raise CatalogError("there is no word index yet", "build it: notesqa index")
-        return self._searcher
+        return self._served[1]
 
     def size(self) -> int:
         """How many chunks are indexed."""

@@ -63,17 +63,16 @@ class VectorEngine:
         self._dimension = dimension
         self._embedder = embedder
         self._recipe = f"1/{dimension}/{embedder}"
-        self._state = read_state(folder)
-        self._served: tuple[Any, Any] | None = None
+        # The state, its index and that one's clone on the GPU, in one: a search in another
+        # thread takes all or none.
+        self._served: tuple[State, Any, Any] | None = None
         self._lock = threading.Lock()
         # An index on a GPU takes one search at a time.
         self._gpu_lock = threading.Lock()
-        if self._state is not None:
-            index = self._open(self._state)
-            if index is None:
-                self._state = None
-            else:
-                self._serve(index)
+        state = read_state(folder)
+        index = self._open(state) if state else None
+        if state and index is not None:
+            self._serve(state, index)
 
     def _open(self, state: State) -> Any:
         """Read the index that `state` tells of; None where it does not fit or is damaged."""
@@ -85,20 +84,19 @@ class VectorEngine:
             # Derived data: catch_up makes it anew.
             return None
 
-    def _serve(self, index: Any) -> None:
+    def _serve(self, state: State, index: Any) -> None:
         gpu = None
         if gpus() and index.ntotal:
             # Ids stay on the CPU: IndexIDMap is not a GPU index.
             gpu = faiss.index_cpu_to_gpu(
                 faiss.StandardGpuResources(), 0, faiss.downcast_index(index.index)
             )
-        # In one step: a search in another thread takes both or neither.
-        self._served = (index, gpu)
+        self._served = (state, index, gpu)
 
     @property
     def commit(self) -> int:
         """The commit that the engine has reached; 0 before the first."""
-        return self._state.commit if self._state else 0
+        return self._served[0].commit if self._served else 0
 
     @property
     def device(self) -> str:
@@ -107,12 +105,12 @@ class VectorEngine:
 
     def is_current(self, log: ChangeLog) -> bool:
         """Whether `catch_up` has nothing to do."""
-        state = self._state
+        state = self._served[0] if self._served else None
         return state is not None and state.follows(log, self._recipe) and state.commit == log.head()
 
     def usable(self, log: ChangeLog) -> bool:
         """Whether a search finds what some commit of this catalog held."""
-        return self._served is not None and still_kept(self._state, log)
+        return self._served is not None and still_kept(self._served[0], log)
 
     def catch_up(
         self, log: ChangeLog, progress: Progress | None = None, *, wait: bool = True
@@ -149,8 +147,7 @@ class VectorEngine:
             index = self._open(state)
             if index is not None:
                 if state.commit == head:
-                    self._serve(index)
-                    self._state = state
+                    self._serve(state, index)
                     return
                 since = state.commit
                 gone = np.array(log.removed(since, head), dtype=np.int64)
@@ -165,9 +162,7 @@ class VectorEngine:
             )
             index.train(np.zeros((1, self._dimension), dtype=np.float32))
         self._add(index, log, since, head, progress)
-        state = self._save(index, log, head)
-        self._serve(index)
-        self._state = state
+        self._serve(self._save(index, log, head), index)
 
     def _add(
         self, index: Any, log: ChangeLog, since: int, head: int, progress: Progress | None
@@ -216,7 +211,7 @@ class VectorEngine:
         """The index and its clone on the GPU, which may be None."""
         if self._served is None:
             raise CatalogError("there is no vector index yet", "build it: notesqa index")
-        return self._served
+        return self._served[1:]
 
     def size(self) -> int:
         """How many chunks are indexed."""

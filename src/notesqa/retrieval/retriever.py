@@ -338,7 +338,8 @@ class Retriever:
         self.refresh()
         lexical, vectors = self.followers
         # A commit that one engine has not reached yet does not show by halves.
-        at = min(lexical.commit, vectors.commit)
+        stood = (lexical.commit, vectors.commit)
+        at = min(stood)
         allowed: list[int] | None = None
         if sources or tags or after or before:
             allowed = self._catalog.chunk_keys(
@@ -349,17 +350,18 @@ class Retriever:
         vector = self.embedder.embed_queries([query.embedded])[0]
         found = self._candidates(query, vector, lexical, vectors, limit, allowed)
         rows = self._catalog.chunk_rows(found, at=at)
-        if len(rows) < len(found) and at + 1 < self._catalog.oldest():
-            # Whole rebuilds went by under this search, and its state with them.
-            return self.hits(
-                query, limit=limit, sources=sources, tags=tags, after=after, before=before
-            )
         keys = [key for key in found if key in rows]
         own_words, own_grams = set(query.own_words), set(query.own_grams)
         words = lexical.scores("words", _only(query.words, own_words), keys)
         grams = lexical.scores("grams", _only(query.grams, own_grams), keys)
         cosines = vectors.scores(vector, keys)
         idf = lexical.idf("words", list(query.words))
+        gone = len(rows) < len(found) and at + 1 < self._catalog.oldest()
+        if gone or (lexical.commit, vectors.commit) != stood:
+            # A rebuild went by under this search, and its state with it.
+            return self.hits(
+                query, limit=limit, sources=sources, tags=tags, after=after, before=before
+            )
         hits = []
         for key in keys:
             text, title, opening = self._normalized_text(rows[key])
