@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from notesqa.config import Home, LlmSettings, Settings
 from notesqa.errors import Cancelled, ConfigError, ModelError
-from notesqa.llm import store
+from notesqa.llm import fetching, store
 from notesqa.llm.llamacpp import LlamaCppChatModel
 from notesqa.llm.settings_file import set_values
 from tests.tiny_gguf import write_model
@@ -120,7 +120,7 @@ def hub(content: bytes, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
     server = Hub(content)
     threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     monkeypatch.setenv("HF_ENDPOINT", server.url)
-    monkeypatch.setattr(store, "_PAUSE", 0.01)
+    monkeypatch.setattr(fetching, "_PAUSE", 0.01)
     yield server
     server.shutdown()
     server.server_close()
@@ -283,7 +283,7 @@ def test_another_file_than_the_recommended_one_is_refused(
     hub: Hub, home: Home, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = store.Recommended("tiny", REPOSITORY, FILE, hub.size, "0" * 64, "MIT", 1, "")
-    monkeypatch.setattr(store, "RECOMMENDED", (entry,))
+    monkeypatch.setattr(fetching, "RECOMMENDED", (entry,))
     with pytest.raises(ModelError, match="not the one"):
         store.order("tiny", home)
 
