@@ -48,6 +48,13 @@ SET_WEIGHTS = {
 }  # fmt: skip
 CANDIDATES = 40
 MOST_QUESTIONS = 300
+# What was chosen by hand before anything was learned; learning is drawn towards it, since
+# the tuning sets' questions are headings, and people ask otherwise.
+PRIOR = {
+    "bm25_words": 1.0, "bm25_grams": 0.5, "cosine": 0.6, "opening_coverage": 0.4,
+    "head_coverage": 0.4, "longest_common": 0.6, "latin_coverage": 0.3, "title_coverage": 0.2,
+    "cue": 0.05, "first_hit": 0.1, "symbols": 0.2, "numbers": 0.1,
+}  # fmt: skip
 WEIGHTS = Path(__file__).parent.parent / "src/notesqa/retrieval/weights.json"
 
 
@@ -231,29 +238,34 @@ def learn(
     w = w / w.sum()
     group = np.repeat(np.arange(len(blocks)), [len(b[0]) for b in blocks])
 
-    def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
+    prior = np.array([PRIOR.get(FEATURES[c], 0.0) for c in columns]) * scale
+
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        theta, size = parameters[:-1], parameters[-1]
         z = x @ theta
         z = z - np.maximum.reduceat(z, starts)[group]
         e = np.exp(z)
         total = np.add.reduceat(e, starts)
         gold = np.where(y, e, 0.0)
         right = np.add.reduceat(gold, starts)
-        value = -(w * np.log(right / total)).sum() + l2 * (theta @ theta)
-        gradient = x.T @ (w[group] * (e / total[group] - gold / right[group])) + 2 * l2 * theta
-        return float(value), gradient
+        away = theta - size * prior
+        value = -(w * np.log(right / total)).sum() + l2 * (away @ away)
+        gradient = x.T @ (w[group] * (e / total[group] - gold / right[group])) + 2 * l2 * away
+        return float(value), np.append(gradient, -2 * l2 * (away @ prior))
 
     # Every feature but length is evidence for a passage; a weight below zero would only fit
     # noise, and could not be explained to a person.
     bounds = [(None, None) if FEATURES[c] == "length" else (0.0, None) for c in columns]
-    result = minimize(loss, np.zeros(x.shape[1]), jac=True, method="L-BFGS-B", bounds=bounds)
-    return result.x / scale
+    start = np.append(3 * prior, 3.0)
+    result = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[*bounds, (0.0, None)])
+    return result.x[:-1] / scale
 
 
 def fit(work: Path, *, write: bool, drop: list[str], l2: float) -> None:
     """Cross-validate, print the table, and with `write` keep the weights of all data."""
     sets = [Set(work, n) for n in SETS if (work / f"features-{n}.npz").exists()]
     columns = [i for i, n in enumerate(FEATURES) if n not in drop]
-    print(f"{'set':<12}{'BM25':>8}{'start':>8}{'learned':>9}{'left out':>9}   (MRR@10)")
+    print(f"{'set':<12}{'BM25':>8}{'prior':>8}{'learned':>9}{'left out':>9}   (MRR@10)")
     folds = {s.name: np.arange(s.n) % 5 for s in sets}
     crossed = {s.name: np.zeros(len(s.x)) for s in sets}
     for fold in range(5):
@@ -261,8 +273,7 @@ def fit(work: Path, *, write: bool, drop: list[str], l2: float) -> None:
         for s in sets:
             held = folds[s.name][s.g] == fold
             crossed[s.name][held] = s.x[held][:, columns] @ theta
-    start = json.loads(WEIGHTS.read_text())["rank"]
-    now = np.array([start.get(n, 0.0) for n in FEATURES])
+    now = np.array([PRIOR.get(n, 0.0) for n in FEATURES])
     for s in sets:
         others = [o for o in sets if o.name.removesuffix("+t") != s.name.removesuffix("+t")]
         theta = learn(others, {o.name: np.ones(o.n, bool) for o in others}, columns, l2)
@@ -289,7 +300,7 @@ def main() -> int:
     parser.add_argument("--sets", nargs="*", default=list(SETS))
     parser.add_argument("--reuse", action="store_true", help="take homes that are built already")
     parser.add_argument("--drop", nargs="*", default=[])
-    parser.add_argument("--l2", type=float, default=1e-3)
+    parser.add_argument("--l2", type=float, default=3e-2)
     parser.add_argument("--write", action="store_true")
     args = parser.parse_args()
     if args.step == "collect":

@@ -184,8 +184,8 @@ def _values(
     total = inside = above = either = 0.0
     for concept in query.concepts:
         weight = best_idf(concept.all_forms, idf)
-        _, here = met(own, own_squeezed, concept)
-        _, there = met(around, around_squeezed, concept)
+        _, here = met(own, own_squeezed, concept, query.share)
+        _, there = met(around, around_squeezed, concept, query.share)
         total += weight
         inside += weight * here
         above += weight * there
@@ -198,7 +198,9 @@ def _values(
         "coverage": inside / total,
         "context_coverage": either / total,
         "title_coverage": above / total,
-        "gram_coverage": sum(g in own_squeezed for g in query.own_grams) / grams,
+        "gram_coverage": inside / total
+        if query.share == 1.0
+        else sum(g in own_squeezed for g in query.own_grams) / grams,
         "longest_common": longest_common(content, own_squeezed) / (len(content) or 1),
         "cue": 1.0 if cue and cue.search(own) else 0.0,
         "number": _number(query, own),

@@ -83,17 +83,20 @@ def signals(
     sentence = dict(zip(SENTENCE_FEATURES, extraction.best, strict=True))
     fifth = hits[min(4, len(hits) - 1)].score
     asks_number = query.kind in ("number", "when")
+    # A question without Chinese meets Chinese notes through other names, which BM25 and
+    # grams do not count for it.
+    floor = most("coverage") if query.share == 1.0 else 0.0
     return {
         "coverage": most("coverage"),
         "opening_coverage": most("opening_coverage"),
-        "bm25_words": min(most("bm25_words"), _BM25_CAP),
-        "bm25_grams": min(most("bm25_grams"), _BM25_CAP),
-        "gram_coverage": most("gram_coverage"),
+        "bm25_words": max(floor, min(most("bm25_words"), _BM25_CAP)),
+        "bm25_grams": max(floor, min(most("bm25_grams"), _BM25_CAP)),
+        "gram_coverage": max(floor, most("gram_coverage")),
         "cosine": most("cosine"),
         "gap": hits[0].score - fifth,
         "first_hit": most("first_hit"),
         "latin_coverage": most("latin_coverage") if query.latin else 1.0,
-        "unknown": unknown,
+        "unknown": 0.0 if floor else unknown,
         "sentence_coverage": sentence["coverage"],
         "sentence_grams": sentence["gram_coverage"],
         "sentence_cosine": sentence["cosine"],

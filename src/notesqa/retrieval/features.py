@@ -25,7 +25,6 @@ FEATURES = (
     "title_coverage",
     "latin_coverage",
     "gram_coverage",
-    "head_gram_coverage",
     "longest_common",
     "first_hit",
     "opening",
@@ -41,7 +40,6 @@ FEATURES = (
 )
 
 HEAD_CHARACTERS = 200
-ALTERNATIVE_SHARE = 0.6
 _NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _FIRST_HIT_SCALE = 6.0
 
@@ -115,16 +113,16 @@ def _latin_form(form: str) -> tuple[bool, str | None]:
     return form.replace(".", "").isalnum(), form.replace(" ", "").replace("-", "")
 
 
-def met(text: str, squeezed: str, concept: Concept) -> tuple[int, float]:
+def met(text: str, squeezed: str, concept: Concept, share: float) -> tuple[int, float]:
     """Where a text has a concept first, or -1, and how far that meets it.
 
-    1 for the question's own word, `ALTERNATIVE_SHARE` for another name, 0 for neither.
+    1 for the question's own word, `share` for another name, 0 for neither.
     """
     at = holds(text, squeezed, concept.surface)
     if at >= 0:
         return at, 1.0
     others = [p for form in concept.forms if (p := holds(text, squeezed, form)) >= 0]
-    return (min(others), ALTERNATIVE_SHARE) if others else (-1, 0.0)
+    return (min(others), share) if others else (-1, 0.0)
 
 
 def features(query: Query, candidate: Candidate, idf: Mapping[str, float]) -> list[float]:
@@ -145,10 +143,10 @@ def features(query: Query, candidate: Candidate, idf: Mapping[str, float]) -> li
     rarest, rarest_at = -1.0, -1
     for concept in query.concepts:
         weight = best_idf(concept.all_forms, idf)
-        at, share = met(text, squeezed, concept)
-        _, titled = met(title, squeezed_title, concept)
+        at, share = met(text, squeezed, concept, query.share)
+        _, titled = met(title, squeezed_title, concept, query.share)
         in_text += share * weight
-        in_opening += weight * max(met(opening, squeezed_opening, concept)[1], titled)
+        in_opening += weight * max(met(opening, squeezed_opening, concept, query.share)[1], titled)
         in_title += titled * weight
         in_head += weight * (max(share, titled) if 0 <= at < HEAD_CHARACTERS else titled)
         if at >= 0:
@@ -161,8 +159,6 @@ def features(query: Query, candidate: Candidate, idf: Mapping[str, float]) -> li
     grams = query.own_grams
     gram_total = len(grams) or 1
     gram_hits = sum([g in squeezed for g in grams])
-    head = squeezed[:HEAD_CHARACTERS]
-    head_hits = sum([g in head or g in squeezed_title for g in grams])
     content = _squeezed(query.content)
     first = 1.0 - math.log1p(rarest_at) / _FIRST_HIT_SCALE if rarest_at >= 0 else 0.0
     cue = CUES.get(query.kind)
@@ -178,7 +174,6 @@ def features(query: Query, candidate: Candidate, idf: Mapping[str, float]) -> li
         in_title / total,
         latin_in / latin_all if latin_all else 0.0,
         gram_hits / gram_total,
-        head_hits / gram_total,
         longest_common(content, squeezed) / (len(content) or 1),
         first,
         _opening(query, squeezed),
