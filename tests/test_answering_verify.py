@@ -90,6 +90,7 @@ def test_no_citation_and_no_content() -> None:
     assert verify("甲是乙。", [], segmenter=SEGMENTER).reason == "没有注明出处"
     assert not held("……。").supported
     assert not held("V V V。").supported
+    assert not held("M\ufffd\ufffdud/ R;ш?").supported
     assert not held("ѩѩ YOLO ѩѩѩѩѩѩ。").supported
 
 

@@ -123,11 +123,17 @@ def verify(
 
 def _says_something(sentence: str, claim: Sequence[Token]) -> bool:
     """Whether there is anything to compare: words, not loose letters or unknown script."""
-    letters = [c for c in sentence if c.isalpha()]
-    strange = sum(not (c.isascii() or "\u0370" <= c <= "\u03ff" or c >= "\u2e80") for c in letters)
+    letters = [c for c in sentence if c.isalpha() or c == "\ufffd"]
+    strange = sum(
+        c == "\ufffd" or not (c.isascii() or "\u0370" <= c <= "\u03ff" or c >= "\u2e80")
+        for c in letters
+    )
     if strange * 5 > len(letters):
         return False
-    return bool(pairs(claim)) or any(len(t.key) > 1 or t.kind == "number" for t in claim)
+    if pairs(claim):
+        return True
+    told = [t for t in claim if t.kind in ("number", "formula") or len(t.key) > 2]
+    return len(told) > 1
 
 
 def _across(
