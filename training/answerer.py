@@ -28,7 +28,8 @@ from training.ranker import build, rows
 
 SPAN_SETS = ("cmrc2018", "drcd_dev", "xquad_zh")
 REFUSAL_SETS = ("dl500", "reflection", "javaguide", "tidb_docs", "cmrc2018", "csl")
-QUESTIONS = 300
+QUESTIONS = 240
+FEW = 60
 ROOT = Path(__file__).parent.parent / "src/notesqa"
 SENTENCE_WEIGHTS = ROOT / "answering/weights.json"
 RETRIEVAL_WEIGHTS = ROOT / "retrieval/weights.json"
@@ -51,21 +52,41 @@ def collect(data: Path, work: Path) -> None:
         if name in SPAN_SETS:
             sentence_rows.extend(_sentences(retriever, name, q) for q in asked[name])
         if name in REFUSAL_SETS:
-            for question in asked[name]:
-                row = _signals(retriever, question["question"], "")
-                refusal_rows.append({"set": name, "kind": "answerable", **row})
-                row = _signals(retriever, question["question"], question["doc_id"])
-                refusal_rows.append({"set": name, "kind": "nearmiss", **row})
-            others = [o for o in REFUSAL_SETS if _field(o) != _field(name)]
-            for other in others:
-                for question in asked[other][: QUESTIONS // len(others)]:
-                    row = _signals(retriever, question["question"], "")
-                    refusal_rows.append({"set": name, "kind": "offtopic", **row})
+            refusal_rows.extend(_refusals(retriever, name, asked[name], asked))
         retriever.close()
         print(name, flush=True)
+    # People begin with few notes: the model must hold for them as well.
+    for name in REFUSAL_SETS:
+        few = asked[name][:FEW]
+        only = frozenset(q["doc_id"] for q in few)
+        retriever = build(data, name, work, only=only)
+        refusal_rows.extend(_refusals(retriever, name, few, asked, mark="-few"))
+        retriever.close()
+        print(f"{name}, {len(only)} sections", flush=True)
     work.mkdir(parents=True, exist_ok=True)
     (work / "sentences.json").write_text(json.dumps(sentence_rows, ensure_ascii=False))
     (work / "refusal.json").write_text(json.dumps(refusal_rows, ensure_ascii=False))
+
+
+def _refusals(
+    retriever: Retriever,
+    name: str,
+    questions: list[dict[str, Any]],
+    asked: dict[str, list[dict[str, Any]]],
+    mark: str = "",
+) -> list[dict[str, Any]]:
+    found = []
+    for question in questions:
+        text = question["question"]
+        for kind, without in (("answerable", ""), ("nearmiss", question["doc_id"])):
+            row = _signals(retriever, text, without)
+            found.append({"set": name + mark, "kind": kind, **row})
+    others = [o for o in REFUSAL_SETS if _field(o) != _field(name)]
+    for other in others:
+        for question in asked[other][-(len(questions) // len(others)) :]:
+            row = _signals(retriever, question["question"], "")
+            found.append({"set": name + mark, "kind": "offtopic", **row})
+    return found
 
 
 def _field(name: str) -> str:
@@ -187,18 +208,20 @@ def fit_refusal(work: Path, *, write: bool) -> None:
             weight[mask] = share / mask.sum()
     probability = np.zeros(len(data))
     for s in sorted(set(group)):
-        inside = group != s
+        field = np.char.partition(group, "-")[:, 0]
+        inside = field != s.removesuffix("-few")
         theta, bias = _logistic(x[inside], y[inside], weight[inside])
-        probability[~inside] = 1 / (1 + np.exp(-(x[~inside] @ theta + bias)))
+        mine = group == s
+        probability[mine] = 1 / (1 + np.exp(-(x[mine] @ theta + bias)))
     theta, bias = _logistic(x, y, weight)
     final = 1 / (1 + np.exp(-(x @ theta + bias)))
-    print(f"{'set':<12}{'off-topic':>10}{'near miss':>10}   (AUROC, the set left out)")
+    print(f"{'set':<16}{'off-topic':>10}{'near miss':>10}   (AUROC, the set left out)")
     for s in [*sorted(set(group)), "all"]:
         mask = (group == s) | (s == "all")
         p = probability[mask]
         k = kind[mask]
         print(
-            f"{s:<12}{auroc(list(p[k == 'answerable']), list(p[k == 'offtopic'])):10.3f}"
+            f"{s:<16}{auroc(list(p[k == 'answerable']), list(p[k == 'offtopic'])):10.3f}"
             f"{auroc(list(p[k == 'answerable']), list(p[k == 'nearmiss'])):10.3f}"
         )
     for name in names:

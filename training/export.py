@@ -35,6 +35,7 @@ def export(folder: Path, tokenizer: Tokenizer, vectors: NDArray[np.float32]) -> 
     (folder / "1_Normalize").mkdir(exist_ok=True)
     integers, scales = quantize(vectors)
     save_file({"embeddings": integers, "weights": scales}, module / "model.safetensors")
+    (module / "model.safetensors").chmod(0o644)  # safetensors keeps it to its owner
     tokenizer.save(str(module / "tokenizer.json"), pretty=False)
     package = "sentence_transformers.models"
     modules = [

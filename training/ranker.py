@@ -66,10 +66,16 @@ def rows(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def build(
-    data: Path, name: str, work: Path, *, titles: bool = False, reuse: bool = False
+    data: Path,
+    name: str,
+    work: Path,
+    *,
+    titles: bool = False,
+    reuse: bool = False,
+    only: frozenset[str] = frozenset(),
 ) -> Retriever:
-    """Index one set as a home; text only unless `titles`."""
-    home = Home(work / "homes" / name)
+    """Index one set, or `only` some of its sections, as a home; text only unless `titles`."""
+    home = Home(work / "homes" / (f"{name}-{len(only)}" if only else name))
     settings = Settings()
     embedder = open_embedder(settings.embedding)
     if reuse and home.index.exists():
@@ -85,6 +91,8 @@ def build(
     catalog = Catalog(home.index, write=True)
     new, texts = [], {}
     for row in rows(data / name.removesuffix("+t") / "corpus.jsonl.gz"):
+        if only and row["id"] not in only:
+            continue
         title = row["title"] if titles else ""
         document = Document(
             row["id"], title, row["text"], "text", (Source(f"corpus/{row['id']}.txt"),)
