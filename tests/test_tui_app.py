@@ -444,7 +444,13 @@ async def test_rebuild_shows_progress_and_then_what_came(tmp_path: Path) -> None
         await s.says("30/120")
         assert "计算向量" in s.text and "Ctrl+X 取消" in s.text
         await s.ask("DDIM 采样")  # while it runs
+        s.app.ask_screen.question.focus()
+        await s.type("正在打字")
+        await s.press("x")
         s.notes.gate.set()
+        await s.says("已收录，新增 1 篇")  # and no page over the line
+        assert s.app.ask_screen.question.value == "正在打字x"
+        await s.press("ctrl+l")
         await s.until(lambda: isinstance(s.app.screen, Page))
         for part in ("新增 1", "+ 新来的", "超多分类的Softmax →", QUESTION, "corpus/bad.txt"):
             assert part in s.text

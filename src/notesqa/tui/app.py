@@ -19,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual import on
+from textual import events, on
 from textual.app import App, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
@@ -42,10 +42,10 @@ from notesqa.tui.dialogs import Page, digest
 from notesqa.tui.drafts import Draft
 from notesqa.tui.flow import BLANK, Line, Piece
 from notesqa.tui.history_screen import HistoryScreen
+from notesqa.tui.note_text import NoteText
 from notesqa.tui.read_screen import Place, ReadScreen
 from notesqa.tui.search_screen import SearchScreen
 from notesqa.tui.settings_screen import SettingsScreen
-from notesqa.tui.source_pane import NoteText
 from notesqa.tui.theme import DARK, LIGHT, THEMES
 from notesqa.tui.welcome_screen import WelcomeScreen
 from notesqa.tui.wording import choose, speak
@@ -56,6 +56,7 @@ if TYPE_CHECKING:
 
 _SUGGESTED = 4
 _QUIT_SECONDS = 2.0
+_TYPING_SECONDS = 1.5
 
 
 class NotesApp(App[int]):
@@ -80,6 +81,7 @@ class NotesApp(App[int]):
         Binding("f7", "go('settings')", "do_settings", id="settings", priority=True, show=False),
         Binding("ctrl+r,f5", "rebuild", "do_rebuild", id="rebuild", priority=True),
         Binding("ctrl+x", "cancel_rebuild", "do_cancel", id="cancel", show=False, priority=True),
+        Binding("ctrl+l", "digest", "do_digest", id="digest", show=False, priority=True),
         Binding("f10", "theme", "do_theme", id="theme", show=False, priority=True),
         Binding("ctrl+z", "suspend_process", show=False, priority=True),
         Binding("ctrl+c", "interrupt", "do_interrupt", id="interrupt", show=False, priority=True),
@@ -108,7 +110,7 @@ class NotesApp(App[int]):
         self.words = choose(settings.tui.language)
         speak(self, self.words)
         self.corpus = corpus
-        self.desk = Desk(notes_factory, self.post_message)
+        self.desk = Desk(notes_factory, self.post_message, self.words)
         self.exchanges: list[Exchange] = []
         self.documents: list[DocumentInfo] = []
         self.status: Status | None = None
@@ -122,6 +124,8 @@ class NotesApp(App[int]):
         self._draft = Draft(corpus.parent / "index" / "draft.txt" if corpus else None)
         self._suggestions: list[str] = []
         self._warm = False
+        self._typed = 0.0
+        self._digest: told.IndexDone | None = None
         self._hearers: dict[type[told.Told], Callable[[Any], None]] = {
             told.Opened: self._hear_opened,
             told.Warmed: self._hear_warmed,
@@ -476,12 +480,12 @@ class NotesApp(App[int]):
     def _hear_document(self, message: told.DocumentReady) -> None:
         purpose, *span = message.purpose.split(":")
         if purpose == "cite":
-            self.ask_screen.show_document(message.document, int(span[0]), int(span[1]))
+            self.ask_screen.show_document(message.note, int(span[0]), int(span[1]))
         elif purpose == "search":
             if (screen := self._screen_of(SearchScreen)) is not None:
-                screen.show_document(message.document, int(span[0]), int(span[1]))
+                screen.show_document(message.note, int(span[0]), int(span[1]))
         elif (screen := self._screen_of(ReadScreen)) is not None:
-            screen.show_document(message.document, message.number)
+            screen.show_document(message.note, message.number)
 
     def _hear_conversations(self, message: told.Conversations) -> None:
         if (screen := self._screen_of(HistoryScreen)) is not None:
@@ -546,7 +550,28 @@ class NotesApp(App[int]):
         if not (message.report.changed or message.report.failed):
             self.notify(self.words("nothing_new", n=message.report.commit), timeout=3)
             return
-        lines = digest(message, self.words)
+        self._digest = message
+        line = self.focused
+        recent = time.monotonic() - self._typed < _TYPING_SECONDS
+        if isinstance(line, Input) and line.value and recent:
+            # Somebody is typing: a page now would swallow the keys.
+            key = self.key_of("digest")
+            self.notify(self.words("digest_ready", n=message.report.added, key=key), timeout=8)
+        else:
+            self.action_digest()
+
+    async def on_event(self, event: events.Event) -> None:
+        """Know when a key was last pressed."""
+        if isinstance(event, events.Key):
+            self._typed = time.monotonic()
+        await super().on_event(event)
+
+    def action_digest(self) -> None:
+        """What the last rebuild brought."""
+        if self._digest is None:
+            self.notify(self.words("no_digest"), timeout=3)
+            return
+        lines = digest(self._digest, self.words)
         self.push_screen(Page(self.words("digest"), lines), self._follow_digest)
 
     def _follow_digest(self, link: str | None) -> None:

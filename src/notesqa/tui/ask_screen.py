@@ -11,12 +11,13 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Footer, Input
 
-from notesqa.records import Citation, Document, Passage
+from notesqa.records import Citation, Passage
 from notesqa.text.terminal import clip, safe
 from notesqa.tui.answers import Exchange, exchange_lines
 from notesqa.tui.bars import ProgressBar, StatusBar
 from notesqa.tui.field import Field
 from notesqa.tui.flow import BLANK, Line, Piece, wrap
+from notesqa.tui.note_text import NoteText
 from notesqa.tui.source_pane import SourcePane
 from notesqa.tui.surface import Section, Surface
 from notesqa.tui.wording import Wording, speak
@@ -293,14 +294,16 @@ class AskScreen(Screen[None]):
         if place is None:
             return
         self._shown = (int(number), link)
-        self.notes_app.desk.document(place.document_id, f"cite:{place.start}:{place.end}")
+        self.notes_app.desk.document(
+            place.document_id, f"cite:{place.start}:{place.end}", self.source.surface.text_width
+        )
 
-    def show_document(self, document: Document, start: int, end: int) -> None:
+    def show_document(self, note: NoteText, start: int, end: int) -> None:
         """The document of a citation has come."""
         self.add_class("-source")
         if not self.wide and self.talk.has_focus:
             self.source.surface.focus()
-        self.source.show(document, marks=[(start, end, "mark-quote")], span=(start, end))
+        self.source.show(note, marks=[(start, end, "mark-quote")], span=(start, end))
 
     def action_whole_note(self) -> None:
         """Read the note that is shown."""

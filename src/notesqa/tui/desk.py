@@ -18,9 +18,11 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from notesqa.errors import Cancelled, CatalogError, ConfigError, CorpusError, NotesqaError
-from notesqa.records import Answer, Document, Passage, Turn
+from notesqa.records import Answer, Passage, Turn
 from notesqa.tui.markdown import plain_text
+from notesqa.tui.note_text import NoteText
 from notesqa.tui.queries import Query
+from notesqa.tui.wording import Wording
 
 if TYPE_CHECKING:
     from notesqa.api import Notes, SavedTurn, Status
@@ -123,7 +125,7 @@ class DocumentReady(Told):
     """A document that was asked for; `purpose` says by whom and what for."""
 
     purpose: str
-    document: Document
+    note: NoteText
     number: int
 
 
@@ -235,8 +237,12 @@ class Lane:
 class Desk:
     """The one place that talks to `Notes`."""
 
-    def __init__(self, factory: Callable[[], Notes], post: Callable[[Told], object]) -> None:
+    def __init__(
+        self, factory: Callable[[], Notes], post: Callable[[Told], object], wording: Wording
+    ) -> None:
         """`post` must be safe to call from any thread."""
+        self._wording = wording
+        self._shown: dict[str, NoteText] = {}
         self._factory = factory
         self._send = post
         self._notes: Notes | None = None
@@ -247,6 +253,7 @@ class Desk:
             "index": Lane("index"),
             "desk": Lane("desk"),
             "list": Lane("list", latest=True),
+            **{f"document {who}": Lane(who, latest=True) for who in ("cite", "search", "read")},
             "watch": Lane("watch"),
         }
         self._stop_answer = threading.Event()
@@ -417,13 +424,19 @@ class Desk:
 
     # -- documents and conversations -------------------------------------------------
 
-    def document(self, document_id: str, purpose: str, number: int = 0) -> None:
-        """Fetch a document."""
+    def document(self, document_id: str, purpose: str, width: int, number: int = 0) -> None:
+        """Fetch a document, and lay it out for `width`; only the newest for each who asks."""
+        who = purpose.partition(":")[0]
 
         def job() -> None:
-            self.post(DocumentReady(purpose, self.notes.document(document_id), number))
+            document = self.notes.document(document_id)
+            note = self._shown.get(who)
+            if note is None or note.document != document:
+                note = self._shown[who] = NoteText(document, self._wording)
+                note.section.fit(width)
+            self.post(DocumentReady(purpose, note, number))
 
-        self._do("desk", "document", job, number)
+        self._do(f"document {who}", "document", job, number)
 
     def documents(self) -> None:
         """Fetch the list of documents."""

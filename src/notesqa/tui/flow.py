@@ -9,8 +9,8 @@ opening one; a formula never breaks.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 
 from rich.cells import cell_len
 
@@ -84,6 +84,30 @@ class Line:
 
 
 BLANK = Line()
+LayOut = Callable[[int], list[Line]]
+
+
+@dataclass(eq=False, slots=True)
+class Section:
+    """Lines that are laid out together.
+
+    Attributes:
+        name: found again by it.
+        lay_out: width to lines; called again when the width changes.
+        marks: start, end and style of spans of the source text to mark.
+    """
+
+    name: str
+    lay_out: LayOut
+    marks: Sequence[tuple[int, int, str]] = ()
+    lines: list[Line] = field(default_factory=list)
+    width: int = -1
+
+    def fit(self, width: int) -> None:
+        """Lay it out for `width`, unless it is already."""
+        if self.width != width:
+            self.lines = self.lay_out(width)
+            self.width = width
 
 
 def styled(piece: Piece, style: str) -> Piece:

@@ -16,10 +16,10 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input, OptionList
 from textual.widgets.option_list import Option
 
-from notesqa.records import Document
 from notesqa.text.terminal import safe
 from notesqa.tui.bars import ProgressBar, StatusBar
 from notesqa.tui.field import Field
+from notesqa.tui.note_text import NoteText
 from notesqa.tui.source_pane import SourcePane
 from notesqa.tui.surface import Surface
 from notesqa.tui.wording import Wording, speak
@@ -148,20 +148,20 @@ class ReadScreen(Screen[None]):
 
     def _fetch(self) -> None:
         place = self._past[self._at]
-        self.notes_app.desk.document(place.document_id, "read", self._at)
+        width = self.source.surface.text_width
+        self.notes_app.desk.document(place.document_id, "read", width, self._at)
 
-    def show_document(self, document: Document, at: int) -> None:
+    def show_document(self, note: NoteText, at: int) -> None:
         """The note has come."""
-        if at != self._at or self._past[at].document_id != document.id:
+        if at != self._at or self._past[at].document_id != note.document.id:
             return
         span = self._past[at].span
         marks = [(*span, "mark-quote")] if span else []
-        self.source.show(document, marks=marks, span=span)
+        self.source.show(note, marks=marks, span=span)
         self.add_class("-reading")
         outline = self.outline
         outline.clear_options()
-        note = self.source.note
-        headings = note.outline if note else []
+        headings = note.outline
         outline.add_options(
             Option(Text("  " * (h.level - 1) + safe(h.text, newlines=False), no_wrap=True))
             for h in headings

@@ -12,14 +12,16 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.suggester import Suggester
+from textual.timer import Timer
 from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from notesqa.records import Document, Passage
+from notesqa.records import Passage
 from notesqa.text.terminal import clip, safe
 from notesqa.tui import queries
 from notesqa.tui.bars import ProgressBar, StatusBar
 from notesqa.tui.field import Field
+from notesqa.tui.note_text import NoteText
 from notesqa.tui.source_pane import SourcePane
 from notesqa.tui.surface import Surface
 from notesqa.tui.wording import Wording, speak
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 
 _SHOWN = 20
 _SNIPPET_LINES = 2
+# The note is shown when the typing, or the walking through the results, has come to rest.
+_PAUSE = 0.12
 
 
 class FilterSuggester(Suggester):
@@ -72,6 +76,7 @@ class SearchScreen(Screen[None]):
         self._texts: list[str] = []
         self._matched: tuple[str, ...] = ()
         self._explain = False
+        self._pause: Timer | None = None
 
     def compose(self) -> ComposeResult:
         """Line, results and passage."""
@@ -179,20 +184,28 @@ class SearchScreen(Screen[None]):
 
     @on(OptionList.OptionHighlighted, "#results")
     def _on_highlighted(self, message: OptionList.OptionHighlighted) -> None:
-        if message.option_index < len(self._passages):
-            passage = self._passages[message.option_index]
+        del message
+        if self._pause is not None:
+            self._pause.stop()
+        self._pause = self.set_timer(_PAUSE, self._fetch)
+
+    def _fetch(self) -> None:
+        if (passage := self._current) is not None:
             self.notes_app.desk.document(
-                passage.document_id, f"search:{passage.start}:{passage.end}", self._number
+                passage.document_id,
+                f"search:{passage.start}:{passage.end}",
+                self.source.surface.text_width,
+                self._number,
             )
 
-    def show_document(self, document: Document, start: int, end: int) -> None:
+    def show_document(self, note: NoteText, start: int, end: int) -> None:
         """The note of the highlighted result has come."""
         marks = [
             (start + a, start + b, "mark-word")
-            for a, b in queries.matches(document.text[start:end], self._matched)
+            for a, b in queries.matches(note.document.text[start:end], self._matched)
         ]
         span = (marks[0][0], marks[0][1]) if marks else (start, end)
-        self.source.show(document, marks=marks, span=span)
+        self.source.show(note, marks=marks, span=span)
         self.source.span = (start, end)
 
     @on(OptionList.OptionSelected, "#results")

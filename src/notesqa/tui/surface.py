@@ -7,8 +7,7 @@ can be marked, which is how a quotation or a matched word is shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import ClassVar
 
 from rich.segment import Segment
@@ -21,38 +20,16 @@ from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
-from notesqa.tui.flow import NO_PLACE, Line, Piece
+from notesqa.tui.flow import NO_PLACE, Line, Piece, Section
 
-LayOut = Callable[[int], list[Line]]
+__all__ = ["STYLES", "Section", "Surface"]
+
 STYLES = (
     "accent brand chip code code-block code-builtin code-comment code-keyword code-name "
     "code-number code-string current dim doubted emphasis entry error formula formula-source good "
     "heading-1 heading-2 heading-3 heading-4 link mark-quote mark-word marker question quote "
     "quote-bar rule strike strong warning"
 ).split()
-
-
-@dataclass(eq=False, slots=True)
-class Section:
-    """Lines that are laid out together.
-
-    Attributes:
-        name: found again by it.
-        lay_out: width to lines; called again when the width changes.
-        marks: start, end and style of spans of the source text to mark.
-    """
-
-    name: str
-    lay_out: LayOut
-    marks: Sequence[tuple[int, int, str]] = ()
-    lines: list[Line] = field(default_factory=list)
-    width: int = -1
-
-    def fit(self, width: int) -> None:
-        """Lay it out for `width`, unless it is already."""
-        if self.width != width:
-            self.lines = self.lay_out(width)
-            self.width = width
 
 
 class Surface(ScrollView, can_focus=True):

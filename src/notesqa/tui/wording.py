@@ -96,6 +96,9 @@ _WORDS: dict[str, tuple[str, str]] = {
     "rebuild_cancelled": ("已取消；已完成的部分留着", "cancelled; what was done is kept"),
     "rebuild_running": ("正在收录", "already rebuilding"),
     "arrived": ("收到新传输：{n} 个文件。Ctrl+R 收录", "new files: {n}. Ctrl+R takes them in"),
+    "digest_ready": ("已收录，新增 {n} 篇；{key} 看详情", "done: {n} added; {key} tells more"),
+    "no_digest": ("这次打开后还没有收录过", "nothing was rebuilt since the start"),
+    "do_digest": ("收录详情", "What came"),
     "digest": ("本次收录", "What came"),
     "nothing_new": ("没有变化：提交 {n} 已是最新", "nothing changed: commit {n} is current"),
     "digest_line": (
@@ -222,7 +225,7 @@ class Wording:
         self.language = language
         self._column = 0 if language == "zh" else 1
 
-    def __call__(self, key: str, **values: object) -> str:
+    def __call__(self, key: str, /, **values: object) -> str:
         """The wording of `key` with `values` filled in."""
         text = _WORDS[key][self._column]
         return text.format(**values) if values else text

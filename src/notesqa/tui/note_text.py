@@ -1,0 +1,50 @@
+"""A note ready to be shown: parsed once, laid out for any width.
+
+It knows no widget and may be made in any thread, which is where the work is done.
+"""
+
+from __future__ import annotations
+
+from notesqa.records import Document
+from notesqa.text.terminal import safe
+from notesqa.tui.flow import Line, Piece, Section, wrap
+from notesqa.tui.layout import lay_out
+from notesqa.tui.markdown import Block, Heading, blocks_of, outline
+from notesqa.tui.wording import Wording
+
+
+class NoteText:
+    """A document ready to be laid out at any width, with or without drawn formulas."""
+
+    def __init__(self, document: Document, words: Wording) -> None:
+        self.document = document
+        self.words = words
+        self.show_source = False
+        self.blocks: list[Block] = self._parse()
+        self.section = Section(f"note:{document.id}", self.lay_out)
+
+    def _parse(self) -> list[Block]:
+        document = self.document
+        markdown = document.kind == "article"
+        return blocks_of(document.text, markdown=markdown, show_source=self.show_source)
+
+    def toggle_source(self) -> None:
+        """Draw the formulas, or show their LaTeX."""
+        self.show_source = not self.show_source
+        self.blocks = self._parse()
+
+    @property
+    def outline(self) -> list[Heading]:
+        """Its headings."""
+        return outline(self.blocks)
+
+    def lay_out(self, width: int) -> list[Line]:
+        """Its lines."""
+        lines = lay_out(self.blocks, width, show_source=self.show_source)
+        if self.document.truncated:
+            lines += wrap([Piece(f"┄ {self.words('cut_short')}", "dim")], width)
+        if len(self.document.sources) > 1:
+            others = ", ".join(str(source) for source in self.document.sources[1:])
+            told = self.words("also_in", n=len(self.document.sources) - 1)
+            lines += wrap([Piece(f"┄ {told}: {safe(others, newlines=False)}", "dim")], width)
+        return lines
