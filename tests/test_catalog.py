@@ -351,6 +351,7 @@ def test_a_file_where_the_folder_should_be(tmp_path: Path) -> None:
     [
         ("database or disk is full", "disk .* is full"),
         ("attempt to write a readonly database", "cannot write"),
+        ("disk I/O error", "disk .* fails"),
         ("database is locked", "in use by another program"),
         ("database disk image is malformed", "is damaged"),
         ("something new", "something new"),

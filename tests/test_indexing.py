@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -328,6 +329,71 @@ def test_searching_in_a_read_only_home(indexed: Notes, home: Home) -> None:
     assert "found corpus/feed-1.txt:4" in done.stdout
 
 
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own, 16 MiB; where the tests may not mount one, they are skipped."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(place)]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("no file system can be mounted here")
+    yield place
+    subprocess.run(["umount", "-l", str(place)], check=True)
+
+
+def remount(place: Path, options: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,{options}", str(place)], check=True)
+
+
+def test_a_disk_that_is_full(small_disk: Path, embedder: BigramEmbedder) -> None:
+    """Wherever it is full, one line says so, and with more space the rebuild goes on."""
+    home = Home(small_disk)
+    many_notes(home, 150)
+    failures = set()
+    for kib in range(0, 4096, 128):
+        shutil.rmtree(home.index, ignore_errors=True)
+        filler = small_disk / "filler"
+        filler.write_bytes(b"")
+        filler.write_bytes(b"x" * (shutil.disk_usage(small_disk).free - kib * 1024))
+        with Notes(home, Settings()) as notes:
+            try:
+                notes.index()
+            except CatalogError as error:
+                assert "\n" not in error.message
+                assert error.hint
+                failures.add(error.message.partition(":")[0])
+            else:
+                break
+        filler.unlink()
+        with Notes(home, Settings()) as notes:
+            assert notes.index().documents == 150
+            assert said(notes, "编号 149 的内容")
+    else:
+        pytest.fail("it is never enough")
+    assert len(failures) > 1, "it was full in more than one place"
+
+
+def test_a_home_on_a_read_only_disk(small_disk: Path, embedder: BigramEmbedder) -> None:
+    home = Home(write_notes(small_disk, NOTES))
+    with Notes(home, Settings()) as notes:
+        notes.index()
+        wanted = notes.search("随机丢弃")
+    remount(small_disk, "ro")
+    try:
+        with Notes(home, Settings()) as notes:
+            assert notes.search("随机丢弃") == wanted
+            assert not notes.ask("Dropout 测试时怎么做?").refused
+            assert notes.status().commit == 1
+            with pytest.raises(CatalogError, match="Read-only file system"):
+                notes.index()
+            with pytest.raises(CatalogError, match="cannot write"):
+                notes.save_turn(None, notes.ask("Dropout 测试时怎么做?"))
+    finally:
+        remount(small_disk, "rw")
+
+
 def without_privileges(*arguments: str) -> subprocess.CompletedProcess[str]:
     """Run Python so that the bits of files count, also for root."""
     drop = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
@@ -494,8 +560,6 @@ def test_searching_while_a_rebuild_runs(indexed: Notes, home: Home) -> None:
 
 
 def test_the_index_may_be_deleted_under_an_open_program(indexed: Notes, home: Home) -> None:
-    import shutil
-
     indexed.search("Dropout")
     shutil.rmtree(home.index)
     assert indexed.status().commit == 0
@@ -511,8 +575,6 @@ def test_the_index_may_be_deleted_under_an_open_program(indexed: Notes, home: Ho
 def test_a_deleted_engine_comes_back_with_the_next_rebuild(
     indexed: Notes, home: Home, name: str
 ) -> None:
-    import shutil
-
     shutil.rmtree(home.index / name)
     with Notes(home, Settings()) as notes:
         assert not notes.index().changed

@@ -219,6 +219,11 @@ def _mapped(path: Path) -> Iterator[None]:
             raise CatalogError(
                 f"cannot write to {path.parent}: {text}", "check the rights of the index folder"
             ) from error
+        if "I/O" in text:
+            raise CatalogError(
+                f"the disk that holds {path.parent} fails: {text}",
+                "look whether it is full or damaged",
+            ) from error
         if "full" in text:
             raise CatalogError(
                 f"the disk that holds {path.parent} is full", "free some space and run again"

@@ -132,7 +132,9 @@ class VectorEngine:
                 return mine
         except (RuntimeError, OSError, ValueError) as error:
             raise CatalogError(
-                f"the vector index in {self._folder} cannot be written: {error}",
+                f"the vector index in {self._folder} cannot be written:"
+                # FAISS tells where in its source before it tells what.
+                f" {str(error).rpartition(' failed: ')[2]}",
                 "check the folder's rights and free space, or delete it; it is made anew",
             ) from error
         finally:
