@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from tokenizers.normalizers import Precompiled
 from training.charsmap import compile_charsmap
+from training.vocabulary import untrained
 
 from notesqa.embedding.builtin import model_folder
 from notesqa.text.normalize import normalize
@@ -43,8 +44,22 @@ def test_a_compiled_table_replaces_its_characters_and_no_others(table: dict[str,
     normalizer = Precompiled(compile_charsmap(table))
     for char, replacement in table.items():
         assert normalizer.normalize_str(char) == replacement
-    for char in "zZ批0\n":
-        assert normalizer.normalize_str(char) == table.get(char, char)
+    for char in table:
+        # What stands near a key in the trie must not be taken for it.
+        for near in (chr(ord(char) ^ 1), chr(ord(char) ^ 0x40), chr(ord(char) ^ 0x1000)):
+            if near.isprintable():
+                assert normalizer.normalize_str(near) == table.get(near, near)
+
+
+def test_the_whole_table_agrees_with_every_character() -> None:
+    normalizer = untrained().normalizer
+    wrong = [
+        chr(code)
+        for first, last in ((0x20, 0x300), (0x370, 0xD800), (0xF900, 0x30000))
+        for code in range(first, last)
+        if normalizer.normalize_str(chr(code)) != normalize(chr(code))
+    ]
+    assert wrong == []
 
 
 @pytest.mark.parametrize("table", [{"": "x"}, {"a\0": "x"}, {"a": "\0"}])

@@ -71,6 +71,8 @@ def _double_array(root: _Node) -> list[int]:
     taken = bytearray(256)
     taken[0] = 1
     first_free = 1
+    # Were two nodes to share a base, one's children would be found from the other.
+    bases = {-1}
     pending = [(root, 0)]
     while pending:
         node, place = pending.pop()
@@ -79,7 +81,8 @@ def _double_array(root: _Node) -> list[int]:
             labels.insert(0, 0)
         while first_free < len(taken) and taken[first_free]:
             first_free += 1
-        base = _fitting_base(labels, taken, first_free)
+        base = _fitting_base(labels, taken, first_free, bases)
+        bases.add(base)
         needed = (base | 255) + 1
         if needed > len(units):
             taken.extend(bytes(needed - len(units)))
@@ -99,12 +102,14 @@ def _double_array(root: _Node) -> list[int]:
     return units
 
 
-def _fitting_base(labels: list[int], taken: bytearray, first_free: int) -> int:
-    """The lowest base whose slots for all `labels` are free."""
+def _fitting_base(labels: list[int], taken: bytearray, first_free: int, bases: set[int]) -> int:
+    """The first base of no other node whose slots for all `labels` are free."""
     size = len(taken)
     slot = first_free
     while True:
         base = slot ^ labels[0]
-        if all((base ^ label) >= size or not taken[base ^ label] for label in labels):
+        if base not in bases and all(
+            (base ^ label) >= size or not taken[base ^ label] for label in labels
+        ):
             return base
         slot += 1

@@ -30,7 +30,7 @@ from training.examples import Examples, Mixture, Terms, encode
 from training.export import export
 from training.initial import cooccurrences, ppmi_vectors
 from training.reading import Pair, Section, read_pairs, read_sections, rows
-from training.vocabulary import build_tokenizer
+from training.vocabulary import build_tokenizer, untrained
 
 _REVIEWED = Path(notesqa.text.__file__).parent / "terms.tsv"
 
@@ -96,7 +96,8 @@ class Run:
 
     def _tokenizer(self) -> Tokenizer:
         r = self._recipe
-        path = self._kept("tokenizer", ".json", r.leave_out, r.han_words, r.other_pieces, r.seed)
+        settings = (r.leave_out, r.han_words, r.other_pieces, r.seed, untrained().to_str())
+        path = self._kept("tokenizer", ".json", *settings)
         if not path.exists():
             tokenizer = build_tokenizer(
                 self._sections,
@@ -148,7 +149,9 @@ class Run:
             first,
             lambda step: examples.batch(step, r.batch),
             r.schedule,
-            checkpoint=self._kept("state", ".pt", json.dumps(dataclasses.asdict(r))),
+            checkpoint=self._kept(
+                "state", ".pt", json.dumps(dataclasses.asdict(r)), tokenizer.to_str()
+            ),
             report=lambda step, loss: self.say(f"step {step}: loss {loss:.3f}"),
         )
 
