@@ -20,7 +20,7 @@ from notesqa.text.blocks import Block, blocks
 from notesqa.text.normalize import normalize
 from notesqa.text.pieces import CountTokens, Piece, cut_block
 
-VERSION = 2
+VERSION = 3
 """Changes when the same document may be cut otherwise than before."""
 
 TOKENS = 320
@@ -28,6 +28,8 @@ TOKENS = 320
 _EXCERPT_SLACK = 1.25
 # A paragraph longer than this share of the limit may be cut at its sentences.
 _WHOLE_SHARE = 0.5
+# Pieces up to this share of the limit, one after another, count as one.
+_TINY = 0.025
 # A section of this share of the limit can stand alone; mixing it with another costs.
 _SIZEABLE = 0.25
 # Atoms in one passage at most: bounds the time for texts of nothing but tiny lines.
@@ -159,11 +161,27 @@ def _atoms(text: str, count_tokens: CountTokens, tokens: int) -> tuple[list[_Sec
         headings = headings + sum(p.tokens for p in pieces) if block.kind == "heading" else 0
         for i, piece in enumerate(pieces):
             cost = before if i == 0 else _break_within(block)
-            atoms.append(_Atom(piece.start, piece.end, piece.tokens, len(sections) - 1, cost))
+            atom = _Atom(piece.start, piece.end, piece.tokens, len(sections) - 1, cost)
             section.tokens += piece.tokens
+            if atoms and 0 < cost < _BREAK_AFTER_HEADING and _tiny(atoms[-1], atom, tokens):
+                atom = _joined(atoms.pop(), atom)
+            atoms.append(atom)
         section.bare = section.bare and block.kind == "heading"
         previous = block
     return sections, atoms
+
+
+def _tiny(a: _Atom, b: _Atom, tokens: int) -> bool:
+    """Whether two atoms are so small that no border between them is worth weighing."""
+    return (
+        a.section == b.section
+        and b.tokens <= tokens * _TINY
+        and a.tokens + b.tokens <= 3 * tokens * _TINY
+    )
+
+
+def _joined(a: _Atom, b: _Atom) -> _Atom:
+    return _Atom(a.start, b.end, a.tokens + b.tokens, a.section, a.before)
 
 
 def _below(section: _Section, block: Block) -> _Section:

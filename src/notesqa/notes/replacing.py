@@ -22,6 +22,8 @@ _LEAST = 30  # an excerpt with fewer letters proves nothing
 _SHINGLE = 5
 _PROBES = 24
 _LEAST_HITS = 4
+_LIKELY = 0.4  # share of its probes without which an excerpt need not be compared
+_ROUGH_COVERAGE = 0.5  # of shingles in their places, which is quick to count
 _COVERAGE = 0.85
 _LATE = 80  # letters of an article that may come before what the excerpt begins with
 
@@ -39,8 +41,11 @@ def replaced_excerpts(excerpts: Sequence[Document], articles: Sequence[Document]
     if not keys or not articles:
         return {}
     probes: dict[str, set[str]] = defaultdict(set)
+    wanted: dict[str, float] = {}
     for id_, key in keys.items():
-        for probe in _probes(key):
+        own = _probes(key)
+        wanted[id_] = max(_LEAST_HITS, _LIKELY * len(own))
+        for probe in own:
             probes[probe].add(id_)
     lengths = {e.id: len(e.text) for e in excerpts}
     best: dict[str, tuple[float, str]] = {}
@@ -48,10 +53,16 @@ def replaced_excerpts(excerpts: Sequence[Document], articles: Sequence[Document]
         if not _worth_a_look(article.text, probes):
             continue
         openings = _openings(article)
-        for id_ in _likely(openings, probes):
+        places = [_places(opening) for opening in openings]
+        for id_ in _likely(openings, probes, wanted):
             if len(article.text) < 0.9 * lengths[id_]:
                 continue
-            score = max(_coverage(keys[id_], opening) for opening in openings)
+            alike = [
+                _coverage(keys[id_], opening)
+                for opening, at in zip(openings, places, strict=True)
+                if _roughly(keys[id_], at) >= _ROUGH_COVERAGE
+            ]
+            score = max(alike, default=0.0)
             if score >= _COVERAGE and score > best.get(id_, (0.0, ""))[0]:
                 best[id_] = (score, article.id)
     return {id_: article for id_, (_, article) in sorted(best.items())}
@@ -98,8 +109,10 @@ def _probes(key: str) -> set[str]:
     return {key[i : i + _SHINGLE] for i in range(0, len(key) - _SHINGLE + 1, step)}
 
 
-def _likely(openings: list[str], probes: dict[str, set[str]]) -> list[str]:
-    """Excerpts of which an opening holds a fair share of probes."""
+def _likely(
+    openings: list[str], probes: dict[str, set[str]], wanted: dict[str, float]
+) -> list[str]:
+    """Excerpts of which the openings hold enough probes to be worth comparing."""
     hits: Counter[str] = Counter()
     shingles = {
         opening[i : i + _SHINGLE]
@@ -108,7 +121,25 @@ def _likely(openings: list[str], probes: dict[str, set[str]]) -> list[str]:
     }
     for shingle in shingles & probes.keys():
         hits.update(probes[shingle])
-    return sorted(id_ for id_, count in hits.items() if count >= _LEAST_HITS)
+    return sorted(id_ for id_, count in hits.items() if count >= wanted[id_])
+
+
+def _places(opening: str) -> dict[str, int]:
+    """Where each shingle first stands."""
+    places: dict[str, int] = {}
+    for i in range(len(opening) - _SHINGLE + 1):
+        places.setdefault(opening[i : i + _SHINGLE], i)
+    return places
+
+
+def _roughly(key: str, places: dict[str, int]) -> float:
+    """Share of the excerpt's shingles that stand in the article about where they should."""
+    count = max(1, len(key) - _SHINGLE + 1)
+    near = 0
+    for i in range(count):
+        place = places.get(key[i : i + _SHINGLE])
+        near += place is not None and -_LATE <= place - i <= _LATE + i // 4
+    return near / count
 
 
 def _coverage(key: str, opening: str) -> float:

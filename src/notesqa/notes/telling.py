@@ -55,7 +55,9 @@ def telling_phrases(text: str) -> list[tuple[str, int]]:
     counts: Counter[str] = Counter(
         phrase
         for phrase in _LATIN_PHRASE.findall(text)
-        if phrase.lower() not in _NOT_NAMES and phrase.lower() not in _COMMON
+        if phrase.lower() not in _NOT_NAMES
+        and phrase.lower() not in _COMMON
+        and sum(map(str.isalpha, phrase)) > 1
     )
     counts.update(_noun_phrases(text))
     repeated = {phrase: count for phrase, count in counts.items() if count > 1}
@@ -117,5 +119,9 @@ def is_name(phrase: str) -> bool:
 
 def _weight(phrase: str) -> float:
     """Longer phrases tell more; two or three Latin letters weigh as one Han character."""
-    size = len(phrase) if _HAN.match(phrase) else len(phrase) / 2.5 + 1
-    return float(min(size, 8) ** 0.7)
+    if _HAN.match(phrase):
+        size = float(len(phrase))
+    else:
+        # A name has capitals or several words; `index` and `token` stand in every note.
+        size = (len(phrase) / 2.5 + 1) * (1.0 if " " in phrase or phrase != phrase.lower() else 0.5)
+    return float(min(size, 8.0) ** 0.7)

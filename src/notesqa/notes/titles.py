@@ -29,7 +29,7 @@ _GENERIC_WORDS = (
     "问题定义|问题描述|问题引入|问题背景|题目|题目描述|描述|是什么|为什么|怎么做|什么是|推导|理论推导|公式推导|"
     "推导过程|原理|基本原理|算法原理|原理介绍|动机|摘要|总结|小结|正文|目录|内容|内容简介|主要内容|笔记|学习笔记|"
     "论文笔记|读书笔记|写在前面|开始之前|论文|论文信息|论文标题|论文题目|基本信息|说明|前情提要|回顾|思路|基本思路|"
-    "基本思想|核心思想|出发点|方法|实验|结论|参考|参考资料|附录|更新|目标函数|模型结构|网络结构|算法流程|算法步骤|优缺点|优点|缺点|应用|示例|代码|步骤|未命名|无标题|其他|杂谈|随笔|"
+    "基本思想|核心思想|出发点|方法|实验|结论|参考|参考资料|附录|更新|目标函数|函数定义|模型简介|模型介绍|环境准备|准备工作|项目简介|项目背景|项目介绍|本章简介|本节内容|实验结果|数据准备|快速开始|模型结构|网络结构|算法流程|算法步骤|优缺点|优点|缺点|应用|示例|代码|步骤|未命名|无标题|其他|杂谈|随笔|"
     "introduction|abstract|background|overview|summary|preface|preliminar(?:y|ies)|motivation|"
     "related work|conclusions?|notes?|untitled|contents|tl;?dr"
 )
@@ -59,8 +59,8 @@ _GENERIC_START = re.compile(rf"(?:{_GENERIC.pattern})(?=[\s:：。]|\Z)[\s:：�
 _SENTENCE_START = re.compile(
     r"我们|你|他|它|这|那|该|其中|首先|然后|接着|接下来|最后|通过|如果|假如|假设|当|对于|关于|为了|由于|因为|所以|"
     r"因此|但|而|并|且|虽然|尽管|随着|根据|按照|基于以上|给定|设|令|一般|通常|最近|近[年几日来]|目前|现在|如今|众所周知|"
-    r"总的来|总之|简单来?[说讲]|简而言之|换句话|也就是|不得不|值得|需要|可以|在(?!线)|从(?:上|而|此|这)|本[文章篇节]|"
-    r"文章|笔者|作者|论文|承接|上[文面一]|下[文面一]|前[文面]|一个|一种|大家|有些|有人|很多|许多|不少|"
+    r"总的来|总之|简单来?[说讲]|简而言之|换句话|也就是|不得不|值得|需要|可以|在(?!线)|从(?:上|而|此|这)|本[文章篇节次项实案单]|"
+    r"文章|笔者|作者|论文|承接|就[像如]|像|既然|严格|除了|同样|类似|每当|有时|注意到|请|让我们|图片来源|上[文面一]|下[文面一]|前[文面]|一个|一种|大家|有些|有人|很多|许多|不少|"
     r"(?:we|this|these|that|in|it|there|given|let|if|when|for|as|to|our|however|recently|suppose)\b",
     re.IGNORECASE,
 )
@@ -75,7 +75,10 @@ _DEFINES = (
     r"即|又[称叫]|也[称叫]|亦[称即]|简[称记]|全[称名]|泛指|特?指的?是?|就是|实际上是|其实是|本质上?是|可以看[成作]|"
     r"主要?(?:是|用于)|属于|来自于?|(?:is|are) (?:an? |the )|refers? to|stands for|denotes)"
 )
-_DEFINITION = re.compile(rf"(?P<x>[^,，。;；!?！？]{{2,90}}?)\s*[,，]?\s*{_DEFINES}", re.IGNORECASE)
+_DEFINITION = re.compile(
+    rf"(?P<x>(?:[^,，。;；!?！？()（）]|[(（][^()（）]{{1,60}}[)）]){{2,90}}?)\s*[,，]?\s*{_DEFINES}",
+    re.IGNORECASE,
+)
 _COLON_DEFINITION = re.compile(
     rf"(?P<x>[{_H}A-Za-z][^,，。;；:：!?！？()（）]{{1,30}}\s*[(（][A-Za-z][^()（）]{{2,60}}[)）])\s*[:：]"
 )
@@ -86,7 +89,9 @@ _THIS_PAPER = re.compile(
 )
 _QUESTION = re.compile(r"[^,，。;；:：\n]{4,40}[?？]")
 # A name with its English: the writer introduces it.
-_LEADING_TERM = re.compile(rf"[{_H}A-Za-z0-9-]{{2,14}}\s?[(（][A-Za-z][A-Za-z0-9 '-]{{2,50}}[)）]")
+_LEADING_TERM = re.compile(
+    rf"[{_H}A-Za-z0-9-]{{2,14}}\s?[(（][A-Za-z][A-Za-z0-9 ,，'-]{{2,50}}[)）]"
+)
 # A Latin name with which a Chinese sentence begins.
 _LEADING_NAME = re.compile(
     rf"(?:\d?[A-Z][A-Za-z0-9+-]+|[a-z]+[A-Z][A-Za-z0-9]*)(?: [A-Z0-9][A-Za-z0-9+-]*){{0,4}}"
@@ -160,6 +165,8 @@ def clean_title(raw: str) -> str:
     title = _without_leading(title)
     title = re.sub(r"\[[^\[\]A-Za-z]*\]$|【[^【】]*】$", "", title).strip()
     title = title.strip(" \t,，。;；:：、!！?？-–—·|/")
+    if re.fullmatch(r"\[[^\[\]]+\]|\([^()]+\)|（[^（）]+）", title):
+        title = title[1:-1].strip()
     if len(title) > 2 and title[0] in _OPENING_QUOTES and title[-1] in _CLOSING_QUOTES:
         title = title[1:-1].strip()
     title = re.sub(r"^[“\"‘']([^“”\"‘’']+)[”\"’'](?=[(（])", r"\1", title)
@@ -350,9 +357,12 @@ def _parts(text: str, start: int, left: int, right: int, tight: bool) -> bool:
         return True
     if han_after and latin_run:
         # `Kernel Logistic Regression 介绍如何…` but `Normalizing Flow 是…`
-        return not _GOES_ON.match(text, right) and (tight or " " in run.strip())
+        begins = tight or " " in run.strip() or _SENTENCE_START.match(text, right)
+        return not _GOES_ON.match(text, right) and bool(begins)
     if before in ")）" and han_after:
         return not _GOES_ON.match(text, right)
+    if re.match(r"(?:19|20)\d\d\s?年", text[right:]):
+        return True
     if after in "(（[":
         return False
     if han_before and not tight:
@@ -361,6 +371,8 @@ def _parts(text: str, start: int, left: int, right: int, tight: bool) -> bool:
         return tight
     if latin_run and " " in run and _ENGLISH_START.match(text, right):
         return True
+    if latin_run and (word := re.match(rf"([A-Za-z][A-Za-z0-9-]*)\s?[{_H}]", text[right:])):
+        return word[1] in run.split()  # `Fast R-CNN R-CNN的…`
     if after.isdigit() and not latin_run:
         return tight
     return False
@@ -374,9 +386,9 @@ def _heading(head: str, tight: bool) -> str:
     first, rest = next(runs), next(runs, "")
     if not rest or (len(first) < 3 and not re.match(f"[{_H}]", rest)):
         return ""
-    if _STOPS.search(first) or re.search(r"[?？:：](?!$)(?![ A-Za-z])", first):
+    if _STOPS.search(first) or re.search(r"[?？:：](?!$)(?![ A-Za-z])|： | - ", first):
         return ""
-    if _SENTENCE_START.match(first) or re.search(r"(?:以下|如下|包含|包括)", first):
+    if _SENTENCE_START.match(first) or re.search(r"以下|如下|包含|包括|出自|提出了|是一", first):
         return ""
     return first
 
@@ -405,12 +417,12 @@ def _says_it_is_about(sentences: list[str]) -> Iterator[str]:
 
 def _subject(name: str) -> str:
     """The name itself out of what stands before a verb: `YOLO的核心思想` → `YOLO`."""
-    name = _FILLER.sub("", name.strip())
+    name = _FILLER.sub("", re.sub(r"(?<=[)）])\d{1,2}$", "", name.strip()))
     shorter = _SUBJECT_TAIL.sub("", name).strip()
     name = shorter if len(shorter) > 1 else name
     if _PRONOUN.match(name) or not re.match(r"[\w《“\"(（\\$]", name):
         return ""
-    return name.strip(" 的")
+    return re.sub(r"(?:也|都|就|还|通常|往往|其实)+$", "", name.strip(" 的"))
 
 
 def _subjects(sentences: list[str], telling: list[str]) -> Iterator[str]:
@@ -420,7 +432,7 @@ def _subjects(sentences: list[str], telling: list[str]) -> Iterator[str]:
         if match:
             name = _subject(match["x"])
             known = any(word in name for word in telling) or is_name(name)
-            if known and not _SENTENCE_START.match(name):
+            if known and _columns(name) <= 36 and not _SENTENCE_START.match(name):
                 yield name
 
 
@@ -449,6 +461,8 @@ def _inner_headings(head: str) -> tuple[list[str], list[str]]:
 
 def _acceptable(title: str) -> bool:
     if is_generic(title) or _PRONOUN.match(title):
+        return False
+    if re.search(r"[\\{}^]", title) or title in ("一下", "其它", "其他"):
         return False
     letters = re.findall(rf"[{_H}A-Za-z]", title)
     if len(letters) < 2 or not re.search(rf"[{_H}]{{2}}|[A-Za-z]{{2}}", title):
@@ -491,6 +505,9 @@ def _shortened(title: str) -> str:
     """At most one line: cut at a word, at a mark if there is one."""
     if _fits(title):
         return title
+    # The name alone, when it is the English beside it that makes it long.
+    if (name := re.sub(r"\s?[(（][^()（）]+[)）]$", "", title)) and _fits(name):
+        return name
     most = _most_columns(title)
     kept = ""
     for char in title:
