@@ -125,7 +125,7 @@ def _signals(retriever: Retriever, question: str, without: str) -> dict[str, Any
     extraction = extract(query, passages, retriever.idf(query), retriever.embedder)
     return {
         "question": question,
-        "signals": signals(query, hits, extraction, retriever.unknown(query)),
+        "signals": signals(query, hits, extraction),
     }
 
 
@@ -262,7 +262,10 @@ def _logistic(
         gradient = np.append(z.T @ slope + 2 * l2 * theta[:-1], slope.sum())
         return float(value), gradient
 
-    found = minimize(loss, np.zeros(x.shape[1] + 1), jac=True, method="L-BFGS-B").x
+    # Each signal is evidence that the notes answer; none may speak against it.
+    bounds = [(0.0, None)] * x.shape[1] + [(None, None)]
+    start = np.zeros(x.shape[1] + 1)
+    found = minimize(loss, start, jac=True, method="L-BFGS-B", bounds=bounds).x
     theta = found[:-1] / scale
     return theta, float(found[-1] - theta @ mean)
 

@@ -79,7 +79,9 @@ class Answerer:
         model = self._chat_model() if llm else None
         loaded = time.perf_counter()
         prompts = self._prompts() if model else None
-        asked = standalone(question, history, model, prompts) if history else question
+        asked = (
+            standalone(question, history, model, prompts, cancel=cancel) if history else question
+        )
         query = self._retriever.analyse(asked)
         hits = self._retriever.hits(query)
         passages = self._retriever.passages(hits, k)
@@ -87,7 +89,7 @@ class Answerer:
         searched = time.perf_counter()
         yield Found(asked, tuple(passages))
         extraction = extract(query, passages, idf, self._retriever.embedder)
-        judgement = judge(query, hits, extraction, self._retriever.unknown(query), load_weights())
+        judgement = judge(query, hits, extraction, load_weights())
         seconds = {"load": loaded - started, "search": searched - loaded}
 
         def finished(answer: Answer) -> Finished:

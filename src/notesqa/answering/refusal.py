@@ -55,26 +55,21 @@ SIGNALS = (
     "gap",
     "first_hit",
     "latin_coverage",
-    "unknown",
     "sentence_coverage",
-    "sentence_grams",
     "sentence_cosine",
     "sentence_number",
 )
 
 
-def signals(
-    query: Query, hits: Sequence[Hit], extraction: Extraction, unknown: float
-) -> dict[str, float]:
+def signals(query: Query, hits: Sequence[Hit], extraction: Extraction) -> dict[str, float]:
     """What the judgement rests on; all zero when nothing was found.
 
     Args:
         hits: ranked, best first.
         extraction: the sentences that would answer; the best one's features count.
-        unknown: share of the question's grams that stand nowhere in the notes.
     """
     if not hits or not extraction.best:
-        return {**dict.fromkeys(SIGNALS, 0.0), "unknown": unknown}
+        return dict.fromkeys(SIGNALS, 0.0)
     top = hits[:3]
 
     def most(name: str) -> float:
@@ -96,9 +91,7 @@ def signals(
         "gap": hits[0].score - fifth,
         "first_hit": most("first_hit"),
         "latin_coverage": most("latin_coverage") if query.latin else 1.0,
-        "unknown": 0.0 if floor else unknown,
         "sentence_coverage": sentence["coverage"],
-        "sentence_grams": sentence["gram_coverage"],
         "sentence_cosine": sentence["cosine"],
         "sentence_number": sentence["number"] if asks_number else 1.0,
     }
@@ -108,11 +101,10 @@ def judge(
     query: Query,
     hits: Sequence[Hit],
     extraction: Extraction,
-    unknown: float,
     weights: Weights,
 ) -> Judgement:
     """Whether to answer, to quote what is nearest, or to refuse; see `signals`."""
-    found = signals(query, hits, extraction, unknown)
+    found = signals(query, hits, extraction)
     if not hits or not query.content.strip():
         return Judgement("refuse", 0.0, found)
     total = weights.answerable_bias + sum(

@@ -311,13 +311,6 @@ class Retriever:
             joined.append(passage)
         return joined
 
-    def unknown(self, query: Query) -> float:
-        """Share of the question's grams that stand nowhere in the notes."""
-        lexical = self.followers[0]
-        grams = [gram for gram in query.own_grams if len(gram) > 1]
-        missing = sum(lexical.frequency("grams", gram) == 0 for gram in grams)
-        return missing / len(grams) if grams else 0.0
-
     def idf(self, query: Query) -> dict[str, float]:
         """Inverse document frequency of every word of the question, in these notes."""
         return self.followers[0].idf("words", list(query.words))
