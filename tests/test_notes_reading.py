@@ -131,6 +131,21 @@ def test_what_is_no_front_matter_stays_in_the_body(text: str) -> None:
     assert front_matter(text).length == 0
 
 
+@pytest.mark.parametrize(
+    ("head", "title"),
+    [
+        ("title: 1. 引子与 2024 年总结", "1. 引子与 2024 年总结"),
+        ("title: 概述", "谱聚类"),
+        ("tags: [a]", "谱聚类"),
+    ],
+)
+def test_the_writers_title_stands_unless_it_says_nothing(
+    tmp_path: Path, head: str, title: str
+) -> None:
+    (document,) = read(tmp_path / "n.md", f"---\n{head}\n---\n谱聚类是一种基于图的方法。")
+    assert document.title == title
+
+
 def test_yaml_cannot_run_code() -> None:
     front = front_matter("---\ntitle: !!python/object/apply:os.system ['false']\n---\n正文")
     assert front.length > 0

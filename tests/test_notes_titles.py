@@ -61,6 +61,7 @@ from notesqa.notes.titles import article_title, clean_title, excerpt_title, is_g
         ("面试题:为什么LayerNorm更适合NLP? 因为句子长度不一。", "为什么LayerNorm更适合NLP"),
         ("论文地址: 🔖 https://arxiv.org/abs/2010.11929 代码地址: 前言 Vision Transformer(ViT)将图像切成小块。",
          "Vision Transformer(ViT)"),
+        ("100 天学会强化学习 第一天先看马尔可夫决策过程。", "100 天学会强化学习"),
         # A slip in the heading that the text corrects.
         ("Reofrmer Reformer的出发点还是降低复杂度,Reformer用哈希找近邻。", "Reformer"),
         ("Dropout Dropout在训练时随机丢弃神经元。", "Dropout"),

@@ -17,7 +17,7 @@ from notesqa.records import Document
 
 __all__ = ["VERSION", "Gathered", "ReadFile", "Unread", "gather", "read_file", "supported"]
 
-VERSION = 3
+VERSION = 4
 """Changes when the same file may be read otherwise than before."""
 
 MOST_BYTES = 512 << 20

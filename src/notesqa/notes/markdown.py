@@ -10,7 +10,7 @@ from pathlib import PurePosixPath
 
 import yaml
 
-from notesqa.notes.titles import article_title
+from notesqa.notes.titles import article_title, is_generic
 from notesqa.records import Document, DocumentKind, Source
 
 _OPENING = re.compile(r"\s*---[ \t]*\n")
@@ -51,7 +51,9 @@ def read_article(text: str, path: str, kind: DocumentKind) -> Document | None:
     line = 1 + text.count("\n", 0, front.length + skipped)
     stem = PurePosixPath(path).stem
     # The writer's own title stays whole: it is searched, too.
-    title = front.title[:_MAX_TITLE] or article_title(body, kind) or stem
+    title = front.title[:_MAX_TITLE]
+    if is_generic(title):
+        title = article_title(body, kind) or title or stem
     return Document(
         id=file_id(path),
         title=title,
