@@ -22,6 +22,7 @@ _LEAF = 1 << 31
 _HAS_LEAF = 1 << 8
 _OFFSET_SHIFT = 10
 _MAX_OFFSET = 1 << 21
+_LOOK_BACK = 2048
 
 
 def table(normalize: Callable[[str], str], *, last: int = 0x2FFFF) -> dict[str, str]:
@@ -81,7 +82,9 @@ def _double_array(root: _Node) -> list[int]:
             labels.insert(0, 0)
         while first_free < len(taken) and taken[first_free]:
             first_free += 1
-        base = _fitting_base(labels, taken, first_free, bases)
+        # Gaps further back are few and mostly spoilt by used bases: not worth the search.
+        start = max(first_free, len(taken) - _LOOK_BACK)
+        base = _fitting_base(labels, taken, start, bases)
         bases.add(base)
         needed = (base | 255) + 1
         if needed > len(units):
@@ -102,10 +105,10 @@ def _double_array(root: _Node) -> list[int]:
     return units
 
 
-def _fitting_base(labels: list[int], taken: bytearray, first_free: int, bases: set[int]) -> int:
+def _fitting_base(labels: list[int], taken: bytearray, start: int, bases: set[int]) -> int:
     """The first base of no other node whose slots for all `labels` are free."""
     size = len(taken)
-    slot = first_free
+    slot = start
     while True:
         base = slot ^ labels[0]
         if base not in bases and all(

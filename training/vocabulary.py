@@ -16,6 +16,7 @@ import random
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 
 import rjieba
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
@@ -30,10 +31,15 @@ _NOT_HAN = re.compile(r"[^\u3400-\u9fff\s]+")
 _LONGEST_WORD = 7
 
 
+@cache
+def _charsmap() -> bytes:
+    return compile_charsmap(table(normalize))
+
+
 def untrained() -> Tokenizer:
     """A tokenizer with our normaliser and pre-tokenizer and no vocabulary yet."""
     tokenizer = Tokenizer(models.Unigram())
-    tokenizer.normalizer = normalizers.Precompiled(compile_charsmap(table(normalize)))
+    tokenizer.normalizer = normalizers.Precompiled(_charsmap())
     # Words and runs of signs apart; then Han, Latin and digits apart, so that a piece
     # never mixes scripts. No word-start marker: `Anchorfree` and `anchor-free` meet.
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
