@@ -250,6 +250,8 @@ def _parts(text: str, start: int, left: int, right: int, tight: bool) -> bool:
     latin_run = not re.search(rf"[{HAN}]", run)
     if han_before and han_after:
         return True
+    if han_after and run.strip().isdigit():
+        return False
     if han_after and latin_run:
         # `Kernel Logistic Regression 介绍如何…` but `Normalizing Flow 是…`
         begins = tight or " " in run.strip() or SENTENCE_START.match(text, right)
