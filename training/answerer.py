@@ -231,7 +231,7 @@ def fit_refusal(work: Path, *, write: bool) -> None:
             f"{auroc(list(values[y]), list(values[kind == 'nearmiss'])):8.3f}"
             f"   weight {theta[names.index(name)]:8.3f}"
         )
-    threshold = float(np.quantile(final[y], 0.02))
+    threshold = float(np.quantile(final[y], 0.007))
     nearest = float(np.quantile(final[y], 0.12))
     for label, cut in (("threshold", threshold), ("nearest", nearest)):
         shares = ", ".join(f"{k} {np.mean(final[kind == k] < cut):.3f}" for k in sorted(set(kind)))

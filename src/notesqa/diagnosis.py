@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -22,6 +23,9 @@ _PACKAGES = (
     "sqlite-utils", "tantivy", "textual",
 )  # fmt: skip
 _LOW_DISK_BYTES = 500 << 20
+_SAMPLE = "卷积神经网络的感受野随层数增大而过拟合要靠正则化避免"
+_MOST_WORDS = 200
+_HAN = re.compile("[\u4e00-\u9fd5]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,7 @@ def diagnose(home: Home, settings: Settings) -> list[Check]:
         ),
         *_packages(),
         *_home(home),
+        _segmentation(home),
         *_index(home, settings),
         *_model(home, settings),
     ]
@@ -77,6 +82,39 @@ def _home(home: Home) -> Iterator[Check]:
     free = shutil.disk_usage(home.path).free
     state: State = "ok" if free > _LOW_DISK_BYTES else "warning"
     yield Check("disk", state, f"{free >> 20} MiB free", "" if state == "ok" else "free some space")
+
+
+def _segmentation(home: Home) -> Check:
+    """Whether words are cut as jieba cuts them, the user's own words included."""
+    import jieba
+
+    from notesqa.text.segment import Segmenter
+
+    path = home.corpus / "userdict.txt"
+    own = path if path.is_file() else None
+    try:
+        segmenter = Segmenter(own)
+    except NotesqaError as error:
+        return Check("segmenter", "problem", error.message, error.hint)
+    oracle = jieba.Tokenizer()
+    jieba.setLogLevel("ERROR")
+    words: list[str] = []
+    if own:
+        oracle.load_userdict(str(own))
+        words = [
+            line.split()[0] for line in own.read_text("utf-8-sig").splitlines() if line.strip()
+        ]
+    differ = [
+        sentence
+        for sentence in (_SAMPLE, *(f"这里的{word}很重要" for word in words[:_MOST_WORDS]))
+        if _HAN.sub("", sentence) == ""
+        and oracle.lcut_for_search(sentence) != segmenter.words(sentence)
+    ]
+    if differ:
+        return Check(
+            "segmenter", "warning", f"cuts unlike jieba: {differ[0]}", "please report this"
+        )
+    return Check("segmenter", "ok", f"as jieba, with {len(words)} words of your own")
 
 
 def _index(home: Home, settings: Settings) -> Iterator[Check]:

@@ -1,0 +1,105 @@
+"""Every command and every example of the README is run."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from notesqa.cli import main
+from notesqa.config import Home, Settings
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+# Fetching needs the hub (tests/test_llm_store.py runs it against one of its own), `use` a
+# model, and the UI a terminal (tests/test_tui_*.py): of these the words are checked here.
+ONLY_PARSED = ("model pull", "model use", "serve")
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+def commands() -> list[list[str]]:
+    found = []
+    for block in blocks("sh"):
+        for line in block.splitlines():
+            words = shlex.split(line, comments=True)
+            if words and words[0] == "notesqa":
+                found.append(words[1:])
+    return found
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("home")
+    shutil.copytree(ROOT / "corpus", folder / "corpus")
+    (folder / "transmissions").mkdir()
+    (folder / "transmissions" / "one.txt").write_text(
+        "INCOMING TRANSMISSION\n\nLATEST UPDATES\n感知机把输入加权求和，越过阈值就输出一。\n1 2\n",
+        encoding="utf-8",
+    )
+    assert main(["--home", str(folder), "--quiet", "index"]) == 0
+    return folder
+
+
+def test_the_readme_has_commands() -> None:
+    assert len(commands()) >= 10
+
+
+@pytest.mark.parametrize("words", commands(), ids=lambda words: " ".join(words) or "notesqa")
+def test_command(words: list[str], home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not words or " ".join(words).startswith(ONLY_PARSED):
+        with pytest.raises(SystemExit) as stop:
+            main([*words, "--help"])
+        assert stop.value.code == 0
+        return
+    monkeypatch.setenv("HOME", str(home))
+    paths = [str(path) for word in words if word.startswith("~") for path in home.glob(word[2:])]
+    words = [word for word in words if not word.startswith("~")] + paths
+    assert main([*words, "--home", str(home)]) == 0
+
+
+def test_settings_example(tmp_path: Path) -> None:
+    (example,) = blocks("toml")
+    (tmp_path / "notesqa.toml").write_text(example, encoding="utf-8")
+    settings = Settings.load(Home(tmp_path))
+    assert settings.embedding.allow_download
+    assert settings.llm.model
+
+
+def test_python_example(home: Path) -> None:
+    (example,) = blocks("python")
+    code = example.replace('"path/to/home"', repr(str(home)))
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, encoding="utf-8", check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "ddim.md" in done.stdout
+
+
+def test_make_run_answers_without_a_terminal() -> None:
+    if not (ROOT / ".venv/.installed").exists():
+        pytest.skip("this checkout was not set up by make")
+    done = subprocess.run(
+        ["make", "run"],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "[1]" in done.stdout
+    assert "notesqa ask" in done.stdout
+
+
+def test_pictures_are_there() -> None:
+    for picture in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", README):
+        assert (ROOT / picture).is_file()
