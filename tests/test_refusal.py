@@ -42,20 +42,20 @@ def extraction(level: float) -> Extraction:
 
 def test_the_better_the_signals_the_surer() -> None:
     weights = load_weights()
-    low = judge(QUERY, [hit(0.0)], extraction(0.0), 1.0, weights)
-    high = judge(QUERY, [hit(1.0)], extraction(1.0), 0.0, weights)
+    low = judge(QUERY, [hit(0.0)], extraction(0.0), weights)
+    high = judge(QUERY, [hit(1.0)], extraction(1.0), weights)
     assert 0.0 <= low.probability < high.probability <= 1.0
     assert (low.outcome, high.outcome) == ("refuse", "answer")
 
 
 def test_the_outcome_follows_the_thresholds() -> None:
     weights = load_weights()
-    found = judge(QUERY, [hit(0.6)], extraction(0.6), 0.1, weights)
+    found = judge(QUERY, [hit(0.6)], extraction(0.6), weights)
     p = found.probability
 
     def outcome(threshold: float, nearest: float) -> str:
         moved = replace(weights, threshold=threshold, nearest=nearest)
-        return judge(QUERY, [hit(0.6)], extraction(0.6), 0.1, moved).outcome
+        return judge(QUERY, [hit(0.6)], extraction(0.6), moved).outcome
 
     assert outcome(p + 1e-9, 1.0) == "refuse"
     assert outcome(p - 1e-9, p + 1e-9) == "nearest"
@@ -64,16 +64,16 @@ def test_the_outcome_follows_the_thresholds() -> None:
 
 def test_nothing_found_or_nothing_asked_is_refused() -> None:
     weights = load_weights()
-    assert judge(QUERY, [], extraction(1.0), 0.0, weights).outcome == "refuse"
-    assert judge(ASKED_NOTHING, [hit(1.0)], extraction(1.0), 0.0, weights).outcome == "refuse"
-    nothing = dict.fromkeys(SIGNALS, 0.0) | {"unknown": 0.5}
-    assert signals(QUERY, [], extraction(1.0), 0.5) == nothing
-    assert signals(QUERY, [hit(1.0)], Extraction((), (), ()), 0.5) == nothing
+    assert judge(QUERY, [], extraction(1.0), weights).outcome == "refuse"
+    assert judge(ASKED_NOTHING, [hit(1.0)], extraction(1.0), weights).outcome == "refuse"
+    nothing = dict.fromkeys(SIGNALS, 0.0)
+    assert signals(QUERY, [], extraction(1.0)) == nothing
+    assert signals(QUERY, [hit(1.0)], Extraction((), (), ())) == nothing
 
 
 def test_every_weight_belongs_to_a_signal() -> None:
     assert load_weights().answerable.keys() <= set(SIGNALS)
-    assert signals(QUERY, [hit(0.5)] * 6, extraction(0.5), 0.0).keys() == set(SIGNALS)
+    assert signals(QUERY, [hit(0.5)] * 6, extraction(0.5)).keys() == set(SIGNALS)
 
 
 @pytest.mark.parametrize(
