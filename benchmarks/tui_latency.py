@@ -9,7 +9,7 @@ the question, and the search, whose every key also asks for new results.
 
 The states: while the home is opened and its engines load; idle; while a model writes (a
 small GGUF with random weights in llama.cpp, if it is installed); while a rebuild reads
-every file anew. Without `--home` it is the corpus of the repository in a home of its own.
+every file anew, again and again. Without `--home` it is the corpus of the repository in a home of its own.
 A home that is named is copied first.
 """
 
@@ -111,7 +111,7 @@ async def measure(
         app.action_go(place)
         await pilot.pause()
         if state == "a rebuild runs":
-            app.desk.notes.index = _full(app.desk.notes.index)  # type: ignore[method-assign]
+            app.desk.notes.index = _again_and_again(app.desk.notes.index)  # type: ignore[method-assign]
             app.rebuild()
             await wait(lambda: app.progress is not None and app.progress.stage != "scan")
         elif state == "a model writes":
@@ -134,8 +134,14 @@ async def measure(
     return latencies, late
 
 
-def _full(index: Callable[..., Any]) -> Callable[..., Any]:
-    return lambda paths=(), **more: index(paths, full=True, **more)
+def _again_and_again(index: Callable[..., Any]) -> Callable[..., Any]:
+    """A rebuild that reads everything anew until it is cancelled, however small the home."""
+
+    def rebuild(paths: object = (), **more: Any) -> Any:
+        while True:
+            index(paths, full=True, **more)
+
+    return rebuild
 
 
 async def wait(condition: Callable[[], object], seconds: float = 120) -> None:
@@ -223,6 +229,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--starts", type=int, default=5)
     options = parser.parse_args(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+    sys.setswitchinterval(0.001)  # as `notesqa.tui.run` does
     with tempfile.TemporaryDirectory(prefix="notesqa-tui-") as name:
         folder = Path(name)
         home, chunks = prepared(options.home, folder)

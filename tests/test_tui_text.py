@@ -18,7 +18,7 @@ from notesqa.tui.answers import Exchange, exchange_lines
 from notesqa.tui.flow import NO_PLACE, Line, Piece, wrap
 from notesqa.tui.layout import lay_out
 from notesqa.tui.markdown import blocks_of, outline, plain_text
-from notesqa.tui.search_screen import snippet
+from notesqa.tui.results import snippet
 from notesqa.tui.surface import STYLES
 from notesqa.tui.wording import Wording, choose
 from tests.tui_fake import DDIM, DEEPFACE, HOSTILE, L1, OVERFITTING

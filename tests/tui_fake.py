@@ -19,6 +19,7 @@ from notesqa.config import Home, Settings
 from notesqa.errors import Cancelled, CatalogError
 from notesqa.indexing import IndexEvent, IndexReport, Pending
 from notesqa.records import Answer, Citation, Document, Passage, Sentence, Source, Turn
+from notesqa.text.segment import Segmenter
 
 L1 = """L1 正则化在损失上加权重绝对值之和，也叫 Lasso。
 
@@ -106,6 +107,12 @@ DOCUMENTS = (
 )
 
 
+class FakeRetriever:
+    """As much of `notesqa.retrieval.Retriever` as the terminal UI asks for."""
+
+    segmenter = Segmenter()
+
+
 class FakeNotes:
     """As `notesqa.api.Notes`, without engines."""
 
@@ -130,6 +137,7 @@ class FakeNotes:
         self.deleted: set[int] = set()
         self.changed: tuple[int, ...] = ()
         self.searches: list[str] = []
+        self.retriever = FakeRetriever()
 
     # -- index -------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from textual.message import Message
 
 from notesqa.errors import Cancelled, CatalogError, ConfigError, CorpusError, NotesqaError
-from notesqa.records import Answer, Passage, Turn
+from notesqa.records import Answer, Document, Passage, Source, Turn
 from notesqa.tui.markdown import plain_text
 from notesqa.tui.note_text import NoteText
 from notesqa.tui.queries import Query
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from notesqa.catalog import ConversationInfo, DocumentInfo
     from notesqa.config import Settings
     from notesqa.indexing import IndexEvent, IndexReport
-    from notesqa.text.segment import Segmenter
 
 _PIECE_SECONDS = 0.04
 _WATCH_SECONDS = 3.0
 _CHANGED_LOOKED_AT = 200
+_SAMPLE = Document("", "", "$\\theta$\n\n```python\nx = 1\n```\n", "article", (Source("x", 1),))
 
 
 class Told(Message):
@@ -260,7 +260,6 @@ class Desk:
         self._stop_index = threading.Event()
         self._closed = threading.Event()
         self._indexing = False
-        self._segmenter: Segmenter | None = None
 
     # -- lanes -------------------------------------------------------------------
 
@@ -320,6 +319,8 @@ class Desk:
             except CatalogError:
                 return  # no index yet: there is nothing to warm
             self.post(Warmed(time.perf_counter() - began))
+            # What the first note would otherwise wait for: parser, symbols, colours.
+            NoteText(_SAMPLE, self._wording).section.fit(80)
 
         self._do("desk", "open", status)
 
@@ -375,11 +376,9 @@ class Desk:
         self._do("search", "search", job, number)
 
     def _words(self, text: str) -> tuple[str, ...]:
-        if self._segmenter is None:
-            from notesqa.text.segment import Segmenter
-
-            self._segmenter = Segmenter()
-        found = [*text.split(), *self._segmenter.words(text)]
+        # The retriever's own: a second one would load its dictionary again, which holds
+        # the interpreter, and with it the typing, for a third of a second.
+        found = [*text.split(), *self.notes.retriever.segmenter.words(text)]
         return tuple(dict.fromkeys(w for w in found if len(w) > 1 or not w.isascii()))
 
     def ask(self, request: Request, k: int) -> None:

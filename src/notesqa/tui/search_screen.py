@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.suggester import Suggester
 from textual.timer import Timer
-from textual.widgets import Footer, Input, OptionList, Static
-from textual.widgets.option_list import Option
+from textual.widgets import Footer, Input, Static
 
-from notesqa.records import Passage
-from notesqa.text.terminal import clip, safe
+from notesqa.text.terminal import safe
 from notesqa.tui import queries
 from notesqa.tui.bars import ProgressBar, StatusBar
 from notesqa.tui.field import Field
 from notesqa.tui.note_text import NoteText
+from notesqa.tui.results import Result, ResultList
 from notesqa.tui.source_pane import SourcePane
 from notesqa.tui.surface import Surface
 from notesqa.tui.wording import Wording, speak
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from notesqa.tui.desk import Results
 
 _SHOWN = 20
-_SNIPPET_LINES = 2
 # The note is shown when the typing, or the walking through the results, has come to rest.
 _PAUSE = 0.12
 
@@ -69,13 +66,9 @@ class SearchScreen(Screen[None]):
         speak(self, words)
         self.line = Field(id="query", placeholder=words("search_hint"))
         self.count = Static("", id="count", markup=False)
-        self.results = OptionList(id="results", markup=False, compact=True)
+        self.results = ResultList()
         self.source = SourcePane(words, id="source")
         self._number = 0
-        self._passages: list[Passage] = []
-        self._texts: list[str] = []
-        self._matched: tuple[str, ...] = ()
-        self._explain = False
         self._pause: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -114,8 +107,7 @@ class SearchScreen(Screen[None]):
             self._count(self.words("bad_date", value=safe(query.bad_date, newlines=False)))
             return
         if not query.text:
-            self._passages, self._texts = [], []
-            self.results.clear_options()
+            self.results.fill([], ())
             self._count("")
             return
         self.notes_app.desk.search(self._number, query, _SHOWN)
@@ -124,13 +116,11 @@ class SearchScreen(Screen[None]):
         """What was found; dropped when something else has been typed since."""
         if message.number != self._number:
             return
-        self._passages, self._texts = message.passages, message.shown
-        self._matched = message.words
-        self._fill()
+        found = zip(message.passages, message.shown, strict=True)
+        self.results.fill([Result(passage, text) for passage, text in found], message.words)
         if message.passages:
             ms = max(1, round(message.seconds * 1000))
             self._count(self.words("results", n=len(message.passages), ms=ms))
-            self.results.highlighted = 0
         else:
             self._count(self.words("no_results"))
 
@@ -141,56 +131,16 @@ class SearchScreen(Screen[None]):
     def _count(self, text: str) -> None:
         self.count.update(Text(text))
 
-    def _fill(self) -> None:
-        kept = self.results.highlighted
-        width = max(20, self.results.scrollable_content_region.width - 2)
-        self.results.clear_options()
-        self.results.add_options(
-            [
-                Option(self._prompt(passage, text, width))
-                for passage, text in zip(self._passages, self._texts, strict=True)
-            ]
-        )
-        if kept is not None and kept < len(self._passages):
-            self.results.highlighted = kept
-
-    def _prompt(self, passage: Passage, shown: str, width: int) -> Text:
-        colours = self.notes_app.theme_variables
-        text = Text(no_wrap=True, overflow="ellipsis")
-        title = clip(safe(passage.title, newlines=False), width)
-        text.append(title, f"bold {colours['primary']}")
-        if passage.heading:
-            room = width - len(title) - 3
-            heading = safe(passage.heading.rpartition(" › ")[2], newlines=False)
-            if room > 8 and heading != passage.title:
-                text.append(f" › {heading}", colours["quiet"])
-        for line in snippet(shown, self._matched, width, _SNIPPET_LINES):
-            text.append("\n")
-            part = Text(line)
-            for start, end in queries.matches(line, self._matched):
-                part.stylize(f"bold underline {colours['word']}", start, end)
-            text.append_text(part)
-        if self._explain:
-            scores = "  ".join(f"{name} {value:.3f}" for name, value in passage.scores.items())
-            text.append(f"\n{passage.score:.3f} = {scores}", colours["quiet"])
-            text.append(f"\n{safe(passage.source, newlines=False)}", colours["quiet"])
-        return text
-
-    @on(events.Resize)
-    def _refit(self) -> None:
-        self.call_after_refresh(self._fill)
-
     # -- the passage -----------------------------------------------------------------
 
-    @on(OptionList.OptionHighlighted, "#results")
-    def _on_highlighted(self, message: OptionList.OptionHighlighted) -> None:
-        del message
+    @on(ResultList.Chosen)
+    def _on_chosen(self) -> None:
         if self._pause is not None:
             self._pause.stop()
         self._pause = self.set_timer(_PAUSE, self._fetch)
 
     def _fetch(self) -> None:
-        if (passage := self._current) is not None:
+        if (passage := self.results.chosen) is not None:
             self.notes_app.desk.document(
                 passage.document_id,
                 f"search:{passage.start}:{passage.end}",
@@ -202,24 +152,18 @@ class SearchScreen(Screen[None]):
         """The note of the highlighted result has come."""
         marks = [
             (start + a, start + b, "mark-word")
-            for a, b in queries.matches(note.document.text[start:end], self._matched)
+            for a, b in queries.matches(note.document.text[start:end], self.results.words)
         ]
         span = (marks[0][0], marks[0][1]) if marks else (start, end)
         self.source.show(note, marks=marks, span=span)
         self.source.span = (start, end)
 
-    @on(OptionList.OptionSelected, "#results")
-    def _on_selected(self) -> None:
-        self.action_open()
-
     @on(Surface.Opened)
     def _on_link(self, message: Surface.Opened) -> None:
+        if message.surface is self.results:
+            self.results.choose(int(message.link.partition(":")[2]))
+            return
         self.notes_app.follow(message.link, self.source.note)
-
-    @property
-    def _current(self) -> Passage | None:
-        at = self.results.highlighted
-        return self._passages[at] if at is not None and at < len(self._passages) else None
 
     # -- keys --------------------------------------------------------------------------
 
@@ -229,20 +173,17 @@ class SearchScreen(Screen[None]):
             (self.source.surface.scroll_down if step > 0 else self.source.surface.scroll_up)(
                 animate=False
             )
-        elif step > 0:
-            self.results.action_cursor_down()
         else:
-            self.results.action_cursor_up()
+            self.results.choose(self.results.at + step)
 
     def action_open(self) -> None:
         """Read the whole note at the passage."""
-        if (passage := self._current) is not None:
+        if (passage := self.results.chosen) is not None:
             self.notes_app.read(passage.document_id, (passage.start, passage.end))
 
     def action_explain(self) -> None:
         """Show how each score came about, or not."""
-        self._explain = not self._explain
-        self._fill()
+        self.results.toggle_scores()
 
     def action_ask_this(self) -> None:
         """Ask what was searched for."""
@@ -253,7 +194,7 @@ class SearchScreen(Screen[None]):
 
     def action_copy(self) -> None:
         """The passage to the clipboard."""
-        passage = self._current
+        passage = self.results.chosen
         self.notes_app.copy(passage.text if passage else "", "the_quote")
 
     def action_pane(self) -> None:
@@ -268,23 +209,3 @@ class SearchScreen(Screen[None]):
             self.notes_app.action_go("ask")
         else:
             line.focus()
-
-
-def snippet(text: str, words: Sequence[str], width: int, lines: int) -> list[str]:
-    """A few lines of `text`, from a little before the first of `words`."""
-    flat = text[:4000]
-    found = queries.matches(flat, words)
-    begin = max(0, found[0][0] - width // 4) if found else 0
-    rest = ("…" if begin else "") + flat[begin:]
-    shown: list[str] = []
-    for number in range(lines):
-        if not rest:
-            break
-        if number == lines - 1:
-            shown.append(clip(rest, width))
-            break
-        part = clip(rest, width + 1).removesuffix("…") if len(rest) > width // 2 else rest
-        part = part or rest[:1]
-        shown.append(part)
-        rest = rest[len(part) :].lstrip()
-    return shown

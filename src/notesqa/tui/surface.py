@@ -25,7 +25,7 @@ from notesqa.tui.flow import NO_PLACE, Line, Piece, Section
 __all__ = ["STYLES", "Section", "Surface"]
 
 STYLES = (
-    "accent brand chip code code-block code-builtin code-comment code-keyword code-name "
+    "accent brand chip chosen code code-block code-builtin code-comment code-keyword code-name "
     "code-number code-string current dim doubted emphasis entry error formula formula-source good "
     "heading-1 heading-2 heading-3 heading-4 link mark-quote mark-word marker question quote "
     "quote-bar rule strike strong warning"
@@ -169,6 +169,17 @@ class Surface(ScrollView, can_focus=True):
             if line.anchor == anchor:
                 self.scroll_to_line(y, margin=0)
                 return
+
+    def show_section(self, section: Section) -> None:
+        """Bring the whole of `section` into view, as far as it fits."""
+        owned = [y for y, (owner, _) in enumerate(self._lines) if owner is section]
+        if not owned:
+            return
+        top, height = round(self.scroll_y), self.size.height
+        if owned[0] < top:
+            self.scroll_to_line(owned[0], margin=0)
+        elif owned[-1] >= top + height:
+            self.scroll_to_line(owned[-1] - height + 1, margin=0)
 
     def links(self) -> list[str]:
         """The links in order, each once."""

@@ -1,0 +1,136 @@
+"""The results of a search as a list to walk through."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from rich.cells import cell_len
+from textual.message import Message
+
+from notesqa.records import Passage
+from notesqa.text.terminal import clip, safe
+from notesqa.tui import queries
+from notesqa.tui.flow import Line, Piece, Section
+from notesqa.tui.surface import Surface
+
+_SNIPPET_LINES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A passage, and how it reads on one line."""
+
+    passage: Passage
+    text: str
+
+
+def result_lines(
+    result: Result, words: Sequence[str], width: int, *, link: str, explain: bool, chosen: bool
+) -> list[Line]:
+    """Title, a snippet with the matched words marked, and the scores on demand."""
+    passage = result.passage
+    back = " chosen" if chosen else ""
+    mark = Piece("▌" if chosen else " ", f"brand{back}", link=link)
+    room = max(8, width - 2)
+
+    def line(*pieces: Piece) -> Line:
+        return Line((mark, *pieces), fill=back.strip())
+
+    def piece(text: str, style: str) -> Piece:
+        return Piece(text, f"{style}{back}".strip(), link=link)
+
+    title = clip(safe(passage.title, newlines=False), room)
+    head = [piece(title, "strong accent" if chosen else "strong")]
+    heading = safe(passage.heading.rpartition(" › ")[2], newlines=False)
+    left = room - cell_len(title) - 3
+    if heading and heading != passage.title and left > 8:
+        head.append(piece(f" › {clip(heading, left)}", "dim"))
+    lines = [line(*head)]
+    for row in snippet(result.text, words, room, _SNIPPET_LINES):
+        parts: list[Piece] = []
+        at = 0
+        for start, end in queries.matches(row, words):
+            parts += [piece(row[at:start], ""), piece(row[start:end], "mark-word")]
+            at = end
+        lines.append(line(*parts, piece(row[at:], "")))
+    if explain:
+        scores = "  ".join(f"{name} {value:.3f}" for name, value in passage.scores.items())
+        told = (f"{passage.score:.3f} = {scores}", safe(passage.source, newlines=False))
+        lines.extend(line(piece(clip(text, room), "dim")) for text in told)
+    return lines
+
+
+def snippet(text: str, words: Sequence[str], width: int, lines: int) -> list[str]:
+    """A few lines of `text`, from a little before the first of `words`."""
+    flat = text[:4000]
+    found = queries.matches(flat, words)
+    begin = max(0, found[0][0] - width // 4) if found else 0
+    rest = ("…" if begin else "") + flat[begin:]
+    shown: list[str] = []
+    for number in range(lines):
+        if not rest:
+            break
+        if number == lines - 1:
+            shown.append(clip(rest, width))
+            break
+        part = clip(rest, width + 1).removesuffix("…") if len(rest) > width // 2 else rest
+        part = part or rest[:1]
+        shown.append(part)
+        rest = rest[len(part) :].lstrip()
+    return shown
+
+
+class ResultList(Surface):
+    """Results, one of which is chosen."""
+
+    class Chosen(Message):
+        """Another result is the chosen one."""
+
+    def __init__(self) -> None:
+        super().__init__(id="results")
+        self.results: list[Result] = []
+        self.words: Sequence[str] = ()
+        self.explain = False
+        self.at = 0
+
+    def fill(self, results: Sequence[Result], words: Sequence[str]) -> None:
+        """Show other results; the first is chosen."""
+        self.results, self.words, self.at = list(results), words, 0
+        self.show([Section(str(i), partial(self._result, i)) for i in range(len(results))])
+        self.post_message(self.Chosen())
+
+    def _result(self, index: int, width: int) -> list[Line]:
+        return result_lines(
+            self.results[index],
+            self.words,
+            width,
+            link=f"result:{index}",
+            explain=self.explain,
+            chosen=index == self.at,
+        )
+
+    @property
+    def chosen(self) -> Passage | None:
+        """The passage of the chosen result."""
+        return self.results[self.at].passage if self.at < len(self.results) else None
+
+    def choose(self, index: int) -> None:
+        """Choose a result, and bring it into view."""
+        if not 0 <= index < len(self.results) or index == self.at:
+            return
+        before, self.at = self.sections[self.at], index
+        before.width = -1
+        self.changed(self.sections[index])
+        self.show_section(self.sections[index])
+        self.post_message(self.Chosen())
+
+    def toggle_scores(self) -> None:
+        """Show how each score came about, or not."""
+        self.explain = not self.explain
+        for section in self.sections:
+            section.width = -1
+        if self.sections:
+            self.changed(self.sections[self.at])
+            self.show_section(self.sections[self.at])
