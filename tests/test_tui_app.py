@@ -284,7 +284,7 @@ async def test_the_editor_opens_at_the_line(
     monkeypatch.setenv("EDITOR", "my-editor --wait")
     monkeypatch.delenv("VISUAL", raising=False)
     monkeypatch.setattr(
-        "notesqa.tui.app.subprocess.run",
+        "notesqa.tui.errands.subprocess.run",
         lambda arguments, check: _Ended(calls, arguments),
     )
     monkeypatch.setattr(NotesApp, "suspend", lambda self: _nothing())

@@ -132,9 +132,11 @@ def test_ask_cite_read_search_rebuild_history_quit(terminal: Terminal, home: Pat
     )
     terminal.says("1 个文件待收录")
     terminal.send("\x12")  # Ctrl+R
-    terminal.says("新增 1", "+ 自注意力")
-    terminal.send(ENTER)
     terminal.says("4 篇", "提交 2")
+    terminal.send("\x0c")  # Ctrl+L, in case the typing kept the digest from coming by itself
+    terminal.says("新增 1", "+ 自注意力")
+    terminal.send(ESCAPE)
+    terminal.until(lambda: "+ 自注意力" not in terminal.text)
     terminal.send(F6)
     terminal.says("随机失活等价于什么", "1 问")
     terminal.send("\x11")  # Ctrl+Q

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from notesqa.errors import NotesqaError
 from notesqa.records import Answer, Citation, Passage, Sentence
 from notesqa.text.terminal import clip, safe, width
 from notesqa.tui.flow import BLANK, NO_PLACE, Line, Piece, wrap
-from notesqa.tui.layout import lay_out
-from notesqa.tui.markdown import Block, blocks_of
 from notesqa.tui.wording import Wording
+
+# What sets Markdown and formulas is imported where it is first needed: the app has been
+# painted by then.
+if TYPE_CHECKING:
+    from notesqa.tui.markdown import Block
 
 State = Literal["searching", "writing", "done", "failed"]
 _MARK = re.compile(r"\[(\d{1,3})\]")
@@ -102,6 +105,9 @@ def _body(exchange: Exchange, cells: int, words: Wording) -> list[Line]:
         return _answer(exchange, exchange.answer, cells, words)
     lines: list[Line] = []
     if exchange.text:
+        from notesqa.tui.layout import lay_out
+        from notesqa.tui.markdown import blocks_of
+
         lines += lay_out(_chipped(blocks_of(exchange.text), exchange.number), cells)
         lines.append(BLANK)
     told = exchange.waiting_for or words("writing" if exchange.passages else "searching")
@@ -136,6 +142,8 @@ def _said(
     exchange: Exchange, answer: Answer, scheme: str, cells: int, words: Wording
 ) -> list[Line]:
     """The sentences of an answer, what is doubtful about them, and what they cite."""
+    from notesqa.tui.layout import lay_out
+
     lines: list[Line] = []
     if answer.refused:
         lines += wrap([Piece(f"∅ {words('refused')}", "warning")], cells)
@@ -158,6 +166,8 @@ def _said(
 
 def answer_blocks(sentences: Sequence[Sentence], known: Iterable[int], prefix: str) -> list[Block]:
     """The sentences as blocks, each followed by its chips; plain ones run on."""
+    from notesqa.tui.markdown import Block, blocks_of
+
     known = set(known)
     blocks: list[Block] = []
     for index, sentence in enumerate(sentences):

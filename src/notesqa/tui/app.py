@@ -10,29 +10,24 @@ import asyncio
 import contextlib
 import dataclasses
 import difflib
-import os
-import shlex
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events, on
-from textual.app import App, SuspendNotSupported
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
 from textual.reactive import reactive
 from textual.screen import Screen
-from textual.widget import Widget
 from textual.widgets import Input
 
 from notesqa.config import Settings
-from notesqa.errors import Cancelled, ConfigError, NotesqaError
-from notesqa.records import Document, Turn
+from notesqa.errors import Cancelled, ConfigError
+from notesqa.records import Turn
 from notesqa.text.terminal import clip, safe
-from notesqa.tui import desk as told
+from notesqa.tui import told
 from notesqa.tui.answers import Exchange
 from notesqa.tui.ask_screen import AskScreen
 from notesqa.tui.bars import Progress, Signal
@@ -40,26 +35,26 @@ from notesqa.tui.commands import Commands
 from notesqa.tui.desk import Desk, Request
 from notesqa.tui.dialogs import Page, digest
 from notesqa.tui.drafts import Draft
+from notesqa.tui.errands import Errands
 from notesqa.tui.flow import BLANK, Line, Piece
-from notesqa.tui.history_screen import HistoryScreen
-from notesqa.tui.note_text import NoteText
-from notesqa.tui.read_screen import Place, ReadScreen
-from notesqa.tui.search_screen import SearchScreen
-from notesqa.tui.settings_screen import SettingsScreen
 from notesqa.tui.theme import DARK, LIGHT, THEMES
-from notesqa.tui.welcome_screen import WelcomeScreen
-from notesqa.tui.wording import choose, speak
+from notesqa.tui.wording import Wording, choose, speak
 
 if TYPE_CHECKING:
     from notesqa.api import Notes, Status
-    from notesqa.catalog import ConversationInfo, DocumentInfo
+    from notesqa.catalog import DocumentInfo
+    from notesqa.tui.history_screen import HistoryScreen
+    from notesqa.tui.note_text import NoteText
+    from notesqa.tui.read_screen import ReadScreen
+    from notesqa.tui.search_screen import SearchScreen
+    from notesqa.tui.settings_screen import SettingsScreen
 
 _SUGGESTED = 4
 _QUIT_SECONDS = 2.0
 _TYPING_SECONDS = 1.5
 
 
-class NotesApp(App[int]):
+class NotesApp(Errands):
     """Ask, search and read a home's notes."""
 
     TITLE = "notesqa"
@@ -151,7 +146,7 @@ class NotesApp(App[int]):
 
     def _check_keys(self) -> None:
         keys = self.settings.tui.keys
-        known = sorted(action_names())
+        known = sorted(action_names()) if keys else []
         for name in keys:
             if name not in known:
                 near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
@@ -177,14 +172,6 @@ class NotesApp(App[int]):
 
     def on_mount(self) -> None:
         """Paint, and only then open the home."""
-        for name, screen in (
-            ("search", SearchScreen),
-            ("read", ReadScreen),
-            ("history", HistoryScreen),
-            ("settings", SettingsScreen),
-            ("welcome", WelcomeScreen),
-        ):
-            self.install_screen(screen(self.words), name)
         if not self.is_headless:
             self._leave_in_order()
         self.call_after_refresh(self._open)
@@ -199,6 +186,9 @@ class NotesApp(App[int]):
                     loop.add_signal_handler(number, self._leave, 128 + number)
 
     def _open(self) -> None:
+        # The first screen is painted; what follows is imported behind it.
+        for name, screen in _other_screens().items():
+            self.install_screen(screen(self.words), name)
         self.desk.open()
         draft = self._first_question or self._draft.load()
         if draft:
@@ -263,18 +253,19 @@ class NotesApp(App[int]):
                 return self.get_key_display(shown)
         return ""
 
-    def _screen_of(self, kind: type[Screen[Any]]) -> Any:
-        """The screen of this kind, if it is shown and has its widgets."""
-        return next((s for s in self.screen_stack if isinstance(s, kind) and s.is_mounted), None)
+    def _shown(self, name: str) -> Any:
+        """The screen of this name, if it is in sight or below, and has its widgets."""
+        screen = self.get_screen(name) if self.is_screen_installed(name) else None
+        return screen if screen in self.screen_stack and screen.is_mounted else None
 
-    @property
-    def corpus_shown(self) -> str:
-        """The folder of the notes, as short as it can be said."""
-        if self.corpus is None:
-            return "corpus/"
-        path = str(self.corpus)
-        home = str(Path.home())
-        return "~" + path[len(home) :] if path.startswith(home + os.sep) else path
+    def _searching(self) -> SearchScreen | None:
+        return cast("SearchScreen | None", self._shown("search"))
+
+    def _reading(self) -> ReadScreen | None:
+        return cast("ReadScreen | None", self._shown("read"))
+
+    def _looking_back(self) -> HistoryScreen | None:
+        return cast("HistoryScreen | None", self._shown("history"))
 
     @property
     def tags(self) -> set[str]:
@@ -412,7 +403,7 @@ class NotesApp(App[int]):
         if not self._suggestions:
             self._suggestions = self._suggested()
             self.ask_screen.greet()
-        if (screen := self._screen_of(ReadScreen)) is not None:
+        if (screen := self._reading()) is not None:
             screen.show_list(message.documents)
 
     def _suggested(self) -> list[str]:
@@ -424,7 +415,7 @@ class NotesApp(App[int]):
 
     def _hear_results(self, message: told.Results) -> None:
         self._warm = True
-        if (screen := self._screen_of(SearchScreen)) is not None:
+        if (screen := self._searching()) is not None:
             screen.show_results(message)
 
     def _hear_answer_found(self, message: told.AnswerFound) -> None:
@@ -464,40 +455,34 @@ class NotesApp(App[int]):
             exchange.state, exchange.error = "failed", error
             self.ask_screen.changed(exchange)
             return
-        if message.where == "search" and (screen := self._screen_of(SearchScreen)) is not None:
+        if message.where == "search" and (screen := self._searching()) is not None:
             screen.show_error(safe(str(error), newlines=False))
             return
         if message.where == "index":
             self.progress = None
-        self._tell(error)
-
-    def _tell(self, error: NotesqaError) -> None:
-        text = "\n".join(part for part in (error.message, error.hint) if part)
-        self.notify(
-            safe(text), title=self.words("error"), severity="error", timeout=8, markup=False
-        )
+        self.tell(error)
 
     def _hear_document(self, message: told.DocumentReady) -> None:
         purpose, *span = message.purpose.split(":")
         if purpose == "cite":
             self.ask_screen.show_document(message.note, int(span[0]), int(span[1]))
         elif purpose == "search":
-            if (screen := self._screen_of(SearchScreen)) is not None:
+            if (screen := self._searching()) is not None:
                 screen.show_document(message.note, int(span[0]), int(span[1]))
-        elif (screen := self._screen_of(ReadScreen)) is not None:
-            screen.show_document(message.note, message.number)
+        elif (reader := self._reading()) is not None:
+            reader.show_document(message.note, message.number)
 
     def _hear_conversations(self, message: told.Conversations) -> None:
-        if (screen := self._screen_of(HistoryScreen)) is not None:
+        if (screen := self._looking_back()) is not None:
             screen.show_list(message.query, message.found)
 
     def _hear_conversation(self, message: told.ConversationReady) -> None:
         if message.purpose == "preview":
-            if (screen := self._screen_of(HistoryScreen)) is not None:
+            if (screen := self._looking_back()) is not None:
                 screen.show_preview(message)
             return
         if message.purpose.startswith("export:"):
-            self._exported(message.purpose.partition(":")[2], message)
+            self.exported(message.purpose.partition(":")[2], message)
             return
         self.exchanges = []
         for turn in message.turns:
@@ -543,7 +528,7 @@ class NotesApp(App[int]):
     def _hear_index_done(self, message: told.IndexDone) -> None:
         self.progress = None
         self._suggestions = []
-        welcome = self._screen_of(WelcomeScreen)
+        welcome = self._shown("welcome")
         if welcome is not None and message.report.documents:
             self.action_go("ask")
         self._hear_opened(told.Opened(message.status))
@@ -562,12 +547,14 @@ class NotesApp(App[int]):
 
     async def on_event(self, event: events.Event) -> None:
         """Know when a key was last pressed."""
-        if isinstance(event, events.Key):
+        if isinstance(event, events.Key) and event.is_printable:
             self._typed = time.monotonic()
         await super().on_event(event)
 
     def action_digest(self) -> None:
         """What the last rebuild brought."""
+        if isinstance(self.screen, Page):
+            return
         if self._digest is None:
             self.notify(self.words("no_digest"), timeout=3)
             return
@@ -590,7 +577,7 @@ class NotesApp(App[int]):
         """Read a note, at a place."""
         self.action_go("read")
         screen = cast("ReadScreen", self.get_screen("read"))
-        screen.call_after_refresh(screen.open, Place(document_id, span))
+        screen.call_after_refresh(screen.open, document_id, span)
 
     def follow(self, link: str, note: NoteText | None) -> None:
         """Open what a link in a note names: a note, or an address to copy."""
@@ -609,75 +596,7 @@ class NotesApp(App[int]):
         else:
             self.read(found)
 
-    def edit(self, document: Document, offset: int) -> None:
-        """Open the note's file in `$EDITOR`, at the line of `offset`."""
-        command = os.environ.get("VISUAL") or os.environ.get("EDITOR")
-        if not command:
-            self.notify(self.words("editor_missing"), timeout=3)
-            return
-        place = document.source_at(offset)
-        root = self.corpus.parent if self.corpus else Path()
-        arguments = [*shlex.split(command), f"+{place.line}", str(root / place.path)]
-        try:
-            with self.suspend():
-                code = subprocess.run(arguments, check=False).returncode
-        except SuspendNotSupported:
-            self.notify(self.words("no_terminal"), timeout=3)
-            return
-        except OSError as error:
-            self.notify(safe(f"{command}: {error.strerror}"), severity="error", markup=False)
-            return
-        if code:
-            self.notify(self.words("editor_failed", code=code), timeout=3)
-
-    # -- copying and exporting ------------------------------------------------------------
-
-    def copy(self, text: str, what: str) -> None:
-        """Text to the clipboard of the terminal (OSC 52)."""
-        if not text:
-            self.notify(self.words("nothing_to_copy"), timeout=2)
-            return
-        self.copy_to_clipboard(text)
-        self.notify(self.words("copied", what=self.words(what)), timeout=2)
-
-    def copy_latex(self, text: str) -> None:
-        """The formulas of `text` to the clipboard, one a line."""
-        from notesqa.text.latex import formulas
-
-        self.copy("\n".join(f.body.strip() for f in formulas(text)), "the_latex")
-
-    def export(self, info: ConversationInfo) -> None:
-        """Write a conversation to a Markdown file in the home's `exports/`."""
-        self.desk.conversation(info.id, f"export:{info.title}")
-
-    def _exported(self, title: str, message: told.ConversationReady) -> None:
-        from notesqa.tui.export import export
-
-        folder = (self.corpus.parent if self.corpus else Path()) / "exports"
-        try:
-            path = export(folder, title, [turn.answer for turn in message.turns])
-        except OSError as error:
-            self._tell(NotesqaError(f"cannot write to {folder}: {error.strerror}"))
-            return
-        self.notify(self.words("exported", path=safe(str(path))), timeout=4, markup=False)
-
     # -- settings and help ------------------------------------------------------------------
-
-    @property
-    def settings_file(self) -> str:
-        """Where settings are kept."""
-        return str(self.corpus.parent / "notesqa.toml") if self.corpus else "notesqa.toml"
-
-    def models_found(self) -> list[Path]:
-        """GGUF files that were pulled, or lie in the home."""
-        from notesqa.config import data_folder
-
-        folders = [data_folder() / "models"]
-        if self.corpus is not None:
-            folders.append(self.corpus.parent / "models")
-        return sorted(
-            path for folder in folders if folder.is_dir() for path in folder.glob("*.gguf")
-        )
 
     def use_settings(self, settings: Settings) -> None:
         """Go on with other settings, until the app is left."""
@@ -685,8 +604,9 @@ class NotesApp(App[int]):
         self.desk.use(settings)
 
     def _refresh_settings(self) -> None:
-        if isinstance(self.screen, SettingsScreen):
-            self.screen.refresh_state()
+        screen = cast("SettingsScreen | None", self._shown("settings"))
+        if screen is not None:
+            screen.refresh_state()
 
     def action_theme(self) -> None:
         """Dark or light."""
@@ -719,20 +639,33 @@ def _waiting(status: Status) -> int:
     return len(pending.added) + len(pending.changed) + len(pending.removed)
 
 
+def _other_screens() -> dict[str, Callable[[Wording], Screen[Any]]]:
+    """The screens that are not painted first, by name."""
+    from notesqa.tui.history_screen import HistoryScreen
+    from notesqa.tui.read_screen import ReadScreen
+    from notesqa.tui.search_screen import SearchScreen
+    from notesqa.tui.settings_screen import SettingsScreen
+    from notesqa.tui.welcome_screen import WelcomeScreen
+
+    return {
+        "search": SearchScreen,
+        "read": ReadScreen,
+        "history": HistoryScreen,
+        "settings": SettingsScreen,
+        "welcome": WelcomeScreen,
+    }
+
+
 def action_names() -> set[str]:
     """Every action whose key can be set in `[tui.keys]`."""
     from notesqa.tui.ask_screen import Answered, QuestionInput
 
-    owners: tuple[type[Widget] | type[App[Any]], ...] = (
+    owners: tuple[Any, ...] = (
         NotesApp,
         AskScreen,
         Answered,
         QuestionInput,
-        SearchScreen,
-        ReadScreen,
-        HistoryScreen,
-        SettingsScreen,
-        WelcomeScreen,
+        *_other_screens().values(),
     )
     return {
         binding.id

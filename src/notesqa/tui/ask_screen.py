@@ -17,13 +17,13 @@ from notesqa.tui.answers import Exchange, exchange_lines
 from notesqa.tui.bars import ProgressBar, StatusBar
 from notesqa.tui.field import Field
 from notesqa.tui.flow import BLANK, Line, Piece, wrap
-from notesqa.tui.note_text import NoteText
 from notesqa.tui.source_pane import SourcePane
 from notesqa.tui.surface import Section, Surface
 from notesqa.tui.wording import Wording, speak
 
 if TYPE_CHECKING:
     from notesqa.tui.app import NotesApp
+    from notesqa.tui.note_text import NoteText
 
 _NARROW = 100
 

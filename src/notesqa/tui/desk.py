@@ -15,171 +15,42 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from textual.message import Message
-
 from notesqa.errors import Cancelled, CatalogError, ConfigError, CorpusError, NotesqaError
-from notesqa.records import Answer, Document, Passage, Source, Turn
-from notesqa.tui.markdown import plain_text
-from notesqa.tui.note_text import NoteText
+from notesqa.records import Answer, Document, Source, Turn
 from notesqa.tui.queries import Query
+from notesqa.tui.told import (
+    AnswerDone,
+    AnswerFound,
+    AnswerSaved,
+    AnswerText,
+    ConversationReady,
+    Conversations,
+    DocumentReady,
+    Failed,
+    IndexCancelled,
+    IndexDone,
+    IndexProgress,
+    Listed,
+    ModelState,
+    Noticed,
+    Opened,
+    Results,
+    Told,
+    Warmed,
+)
 from notesqa.tui.wording import Wording
 
 if TYPE_CHECKING:
-    from notesqa.api import Notes, SavedTurn, Status
-    from notesqa.catalog import ConversationInfo, DocumentInfo
+    from notesqa.api import Notes
+    from notesqa.catalog import ConversationInfo
     from notesqa.config import Settings
-    from notesqa.indexing import IndexEvent, IndexReport
+    from notesqa.indexing import IndexEvent
+    from notesqa.tui.note_text import NoteText
 
 _PIECE_SECONDS = 0.04
 _WATCH_SECONDS = 3.0
 _CHANGED_LOOKED_AT = 200
 _SAMPLE = Document("", "", "$\\theta$\n\n```python\nx = 1\n```\n", "article", (Source("x", 1),))
-
-
-class Told(Message):
-    """What the desk tells the app."""
-
-
-@dataclass
-class Opened(Told):
-    """The home is open; or its index or model has changed."""
-
-    status: Status
-    model: str = ""
-    context_tokens: int = 0
-
-
-@dataclass
-class Warmed(Told):
-    """The engines are loaded: searches are quick from now on."""
-
-    seconds: float
-
-
-@dataclass
-class ModelState(Told):
-    """The chat model is being loaded, is there (`name`), or is not."""
-
-    name: str
-    loading: bool = False
-    context_tokens: int = 0
-
-
-@dataclass
-class Failed(Told):
-    """Something did not work; `where` is what was being done."""
-
-    where: str
-    error: NotesqaError
-    number: int = 0
-
-
-@dataclass
-class Results(Told):
-    """What a search found: the passages, each as it is read on one line, and the words
-    of the query to be looked for in them."""
-
-    number: int
-    query: Query
-    passages: list[Passage]
-    shown: list[str]
-    words: tuple[str, ...]
-    seconds: float
-
-
-@dataclass
-class AnswerFound(Told):
-    """The passages that the answer will rest on, and the question as it was searched."""
-
-    number: int
-    question: str
-    passages: tuple[Passage, ...]
-
-
-@dataclass
-class AnswerText(Told):
-    """What the model has written so far."""
-
-    number: int
-    text: str
-
-
-@dataclass
-class AnswerDone(Told):
-    """The answer, checked."""
-
-    number: int
-    answer: Answer
-
-
-@dataclass
-class AnswerSaved(Told):
-    """The turn is kept in this conversation."""
-
-    number: int
-    conversation_id: int
-
-
-@dataclass
-class DocumentReady(Told):
-    """A document that was asked for; `purpose` says by whom and what for."""
-
-    purpose: str
-    note: NoteText
-    number: int
-
-
-@dataclass
-class Listed(Told):
-    """All documents, by title."""
-
-    documents: list[DocumentInfo]
-
-
-@dataclass
-class Conversations(Told):
-    """Kept conversations, latest first."""
-
-    query: str
-    found: list[ConversationInfo]
-
-
-@dataclass
-class ConversationReady(Told):
-    """The turns of a kept conversation."""
-
-    conversation_id: int
-    turns: list[SavedTurn]
-    purpose: str
-
-
-@dataclass
-class IndexProgress(Told):
-    """How far a rebuild is; `left` in seconds, or None."""
-
-    event: IndexEvent
-    left: float | None
-
-
-@dataclass
-class IndexDone(Told):
-    """A rebuild ended; with the conversations that cite a note that has changed."""
-
-    report: IndexReport
-    changed: list[ConversationInfo]
-    status: Status
-
-
-@dataclass
-class IndexCancelled(Told):
-    """A rebuild was cancelled."""
-
-
-@dataclass
-class Noticed(Told):
-    """Files in the corpus differ from what the index knows."""
-
-    status: Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +191,8 @@ class Desk:
                 return  # no index yet: there is nothing to warm
             self.post(Warmed(time.perf_counter() - began))
             # What the first note would otherwise wait for: parser, symbols, colours.
+            from notesqa.tui.note_text import NoteText
+
             NoteText(_SAMPLE, self._wording).section.fit(80)
 
         self._do("desk", "open", status)
@@ -369,6 +242,8 @@ class Desk:
                 before=query.before or None,
             )
             seconds = time.perf_counter() - began
+            from notesqa.tui.markdown import plain_text
+
             shown = [plain_text(p.text) for p in passages]
             words = self._words(query.text)
             self.post(Results(number, query, passages, shown, words, seconds))
@@ -428,6 +303,8 @@ class Desk:
         who = purpose.partition(":")[0]
 
         def job() -> None:
+            from notesqa.tui.note_text import NoteText
+
             document = self.notes.document(document_id)
             note = self._shown.get(who)
             if note is None or note.document != document:

@@ -20,7 +20,7 @@ from notesqa.tui.surface import Section, Surface
 from notesqa.tui.wording import Wording
 
 if TYPE_CHECKING:
-    from notesqa.tui.desk import IndexDone
+    from notesqa.tui.told import IndexDone
 
 
 class Confirm(ModalScreen[bool]):

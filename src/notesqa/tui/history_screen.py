@@ -24,7 +24,7 @@ from notesqa.tui.wording import Wording, speak
 if TYPE_CHECKING:
     from notesqa.catalog import ConversationInfo
     from notesqa.tui.app import NotesApp
-    from notesqa.tui.desk import ConversationReady
+    from notesqa.tui.told import ConversationReady
 
 
 class HistoryScreen(Screen[None]):

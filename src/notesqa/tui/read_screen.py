@@ -19,7 +19,6 @@ from textual.widgets.option_list import Option
 from notesqa.text.terminal import safe
 from notesqa.tui.bars import ProgressBar, StatusBar
 from notesqa.tui.field import Field
-from notesqa.tui.note_text import NoteText
 from notesqa.tui.source_pane import SourcePane
 from notesqa.tui.surface import Surface
 from notesqa.tui.wording import Wording, speak
@@ -27,6 +26,7 @@ from notesqa.tui.wording import Wording, speak
 if TYPE_CHECKING:
     from notesqa.catalog import DocumentInfo
     from notesqa.tui.app import NotesApp
+    from notesqa.tui.note_text import NoteText
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,16 +130,17 @@ class ReadScreen(Screen[None]):
     @on(Input.Submitted, "#filter")
     def _on_filtered(self) -> None:
         if self._listed:
-            self.open(Place(self._listed[0].id))
+            self.open(self._listed[0].id)
 
     @on(OptionList.OptionSelected, "#notes")
     def _on_note(self, message: OptionList.OptionSelected) -> None:
-        self.open(Place(self._listed[message.option_index].id))
+        self.open(self._listed[message.option_index].id)
 
     # -- the note --------------------------------------------------------------------
 
-    def open(self, place: Place) -> None:
+    def open(self, document_id: str, span: tuple[int, int] | None = None) -> None:
         """Read a note, and remember it for going back."""
+        place = Place(document_id, span)
         if self._past[self._at : self._at + 1] != [place]:
             del self._past[self._at + 1 :]
             self._past.append(place)

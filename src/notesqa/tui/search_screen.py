@@ -18,7 +18,6 @@ from notesqa.text.terminal import safe
 from notesqa.tui import queries
 from notesqa.tui.bars import ProgressBar, StatusBar
 from notesqa.tui.field import Field
-from notesqa.tui.note_text import NoteText
 from notesqa.tui.results import Result, ResultList
 from notesqa.tui.source_pane import SourcePane
 from notesqa.tui.surface import Surface
@@ -26,7 +25,8 @@ from notesqa.tui.wording import Wording, speak
 
 if TYPE_CHECKING:
     from notesqa.tui.app import NotesApp
-    from notesqa.tui.desk import Results
+    from notesqa.tui.note_text import NoteText
+    from notesqa.tui.told import Results
 
 _SHOWN = 20
 # The note is shown when the typing, or the walking through the results, has come to rest.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from rich.text import Text
 from textual.app import ComposeResult
@@ -10,9 +11,11 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from notesqa.text.terminal import safe
-from notesqa.tui.note_text import NoteText
 from notesqa.tui.surface import Surface
 from notesqa.tui.wording import Wording
+
+if TYPE_CHECKING:
+    from notesqa.tui.note_text import NoteText
 
 Mark = tuple[int, int, str]
 
