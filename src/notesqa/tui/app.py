@@ -176,6 +176,12 @@ class NotesApp(Errands):
             self._leave_in_order()
         self.call_after_refresh(self._open)
 
+    def _install_others(self) -> None:
+        """The other screens, whose modules the first paint does not wait for."""
+        if not self.is_screen_installed("search"):
+            for name, screen in _other_screens().items():
+                self.install_screen(screen(self.words), name)
+
     def _leave_in_order(self) -> None:
         """A lost terminal and a polite kill end the app as leaving does, the draft kept."""
         loop = asyncio.get_running_loop()
@@ -186,10 +192,8 @@ class NotesApp(Errands):
                     loop.add_signal_handler(number, self._leave, 128 + number)
 
     def _open(self) -> None:
-        # The first screen is painted; what follows is imported behind it.
-        for name, screen in _other_screens().items():
-            self.install_screen(screen(self.words), name)
         self.desk.open()
+        self._install_others()
         draft = self._first_question or self._draft.load()
         if draft:
             self.ask_screen.question.value = draft
@@ -239,6 +243,7 @@ class NotesApp(Errands):
 
     def action_go(self, place: str) -> None:
         """To a place; the places lie beside one another on the first screen."""
+        self._install_others()
         while len(self.screen_stack) > 1:
             self.pop_screen()
         if place != "ask":
@@ -588,6 +593,7 @@ class NotesApp(Errands):
             shown = clip(safe(target, newlines=False), 60)
             self.notify(self.words("opened_link", link=shown), timeout=3, markup=False)
             return
+        self._install_others()
         reader = cast("ReadScreen", self.get_screen("read"))
         found = reader.resolve(target, self.documents)
         if found is None:
