@@ -39,7 +39,7 @@ class Session:
     def __init__(self, app: NotesApp, pilot: Any, notes: FakeNotes) -> None:
         self.app, self.pilot, self.notes = app, pilot, notes
 
-    async def until(self, condition: Callable[[], object], seconds: float = 8.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 40.0) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"waited in vain; the screen says:\n{self.text}"

@@ -28,7 +28,7 @@ Story = Callable[[Pilot[Any], NotesApp, FakeNotes], Awaitable[None]]
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 8
+    end = time.monotonic() + 40
     while not condition():
         assert time.monotonic() < end
         await pilot.pause(0.01)

@@ -84,7 +84,7 @@ class Terminal:
         self.child.send(keys.encode())
 
     def wait(self) -> int:
-        end = time.monotonic() + 15
+        end = time.monotonic() + 60
         while self.child.isalive():
             assert time.monotonic() < end, "it does not end"
             self.read()
