@@ -193,7 +193,7 @@ def _is_tight(text: str) -> bool:
 
 
 def _defined(head: str, tight: bool) -> str:
-    """What the first words define: `随机森林 (Random Forests) 是一种…` and the like."""
+    """What the first words define: `决策树 (Decision Tree) 是一类…` and the like."""
     for pattern in (DEFINITION, COLON_DEFINITION):
         match = pattern.match(head)
         if not match:
@@ -253,7 +253,7 @@ def _parts(text: str, start: int, left: int, right: int, tight: bool) -> bool:
     if han_after and run.strip().isdigit():
         return False
     if han_after and latin_run:
-        # `Kernel Logistic Regression 介绍如何…` but `Normalizing Flow 是…`
+        # `Gaussian Process 说明怎样…` but `Normalizing Flow 是…`
         begins = tight or " " in run.strip() or SENTENCE_START.match(text, right)
         return not GOES_ON.match(text, right) and bool(begins)
     if before in ")）" and han_after:
