@@ -6,6 +6,7 @@ for a model or a rebuild, which keeps what it has finished.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
 
 _PIECE_SECONDS = 0.04
 _WATCH_SECONDS = 3.0
+_WATCH_SHARE = 50
 _CHANGED_LOOKED_AT = 200
 _SAMPLE = Document("", "", "$\\theta$\n\n```python\nx = 1\n```\n", "article", (Source("x", 1),))
 
@@ -403,11 +405,17 @@ class Desk:
     # -- watching --------------------------------------------------------------------
 
     def _watch(self) -> None:
-        """Look at the corpus every few seconds; tell when something came or changed."""
+        """Look at the corpus every few seconds; tell when something came or changed.
+
+        A large corpus is looked at less often, so that looking stays a small part.
+        """
         corpus = self.notes.home.corpus
         known = signature(corpus)
-        while not self._closed.wait(_WATCH_SECONDS):
+        pause = _WATCH_SECONDS
+        while not self._closed.wait(pause):
+            began = time.monotonic()
             found = signature(corpus)
+            pause = max(_WATCH_SECONDS, _WATCH_SHARE * (time.monotonic() - began))
             if found == known or self._indexing:
                 continue
             known = found
@@ -417,14 +425,18 @@ class Desk:
 def signature(folder: Path) -> int:
     """A number that changes when a file below `folder` comes, goes or is written."""
     entries: list[tuple[str, int, int]] = []
-    for root, folders, files in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            try:
-                stat = Path(root, name).stat()
-            except OSError:
-                continue
-            entries.append((str(Path(root, name)), stat.st_mtime_ns, stat.st_size))
+    folders = [str(folder)]
+    while folders:
+        with contextlib.suppress(OSError), os.scandir(folders.pop()) as found:
+            for entry in found:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                    continue
+                with contextlib.suppress(OSError):
+                    stat = entry.stat()
+                    entries.append((entry.path, stat.st_mtime_ns, stat.st_size))
     return hash(tuple(sorted(entries)))
 
 

@@ -65,7 +65,7 @@ LIGHT = Theme(
         "footer-description-foreground": "#55605a",
         "input-cursor-background": "#14735a",
         "input-selection-background": "#14735a 25%",
-        "block-cursor-background": "#d3e4da",
+        "block-cursor-background": "#b9d2c5",
         "block-cursor-foreground": "#16211d",
         "scrollbar": "#cfcabb",
         "scrollbar-hover": "#b5af9d",
