@@ -365,6 +365,9 @@ class FakeNotes:
         self.kept[conversation_id][1].append(answer)
         return conversation_id
 
+    def name_conversation(self, conversation_id: int, question: str) -> None:
+        """No model is loaded: the rule's title stays."""
+
     def rename_conversation(self, conversation_id: int, title: str) -> None:
         self.kept[conversation_id] = (title, self.kept[conversation_id][1])
 

@@ -354,6 +354,17 @@ class Notes:
             conversation_id, title(answer.question), answer.question, answer_to_json(answer)
         )
 
+    def name_conversation(self, conversation_id: int, question: str) -> None:
+        """Let the chat model, where one is loaded, give a conversation a short title."""
+        with self._model_lock:
+            model = self._model
+        if model is None:
+            return
+        from notesqa.answering.conversation import title
+
+        named = title(question, model, self._open_prompts())
+        self.rename_conversation(conversation_id, named)
+
     def rename_conversation(self, conversation_id: int, title: str) -> None:
         """Give a conversation another title."""
         self._open_catalog(write=True).rename_conversation(conversation_id, title)

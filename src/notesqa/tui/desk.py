@@ -293,6 +293,8 @@ class Desk:
         self.post(AnswerDone(request.number, answer))
         saved = self.notes.save_turn(request.conversation_id, answer)
         self.post(AnswerSaved(request.number, saved))
+        if request.conversation_id is None:
+            self.notes.name_conversation(saved, request.question)
 
     def stop_answer(self) -> None:
         """Stop the answer in the making."""
