@@ -3,11 +3,12 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+DATA ?= ../shared/data
 SAMPLE := DDIM 为什么比 DDPM 快？
 # llama.cpp is compiled at the first installation: use every core.
 export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
-.PHONY: run test check format install bench clean
+.PHONY: run test check format install train bench clean
 
 run: install
 	@$(BIN)/notesqa --home . index
@@ -43,6 +44,10 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[llm,serve,dev]'
 	@touch $@
+
+# DIR of the data: train/, terms.jsonl (see training/README.md).
+train: install
+	@$(BIN)/python -m training.train --data $(DATA) --out src/notesqa/embedding/model
 
 bench: install
 	@$(BIN)/python -m benchmarks

@@ -171,7 +171,6 @@ class TuiSettings:
 
     theme: str = "transmission-dark"
     language: str = ""
-    mathematics: str = "unicode"
     keys: Mapping[str, str] = field(default_factory=dict)
 
 
