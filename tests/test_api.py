@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -15,9 +15,9 @@ from notesqa.answering import Delta, Finished, Found
 from notesqa.api import Notes, answer_from_json, answer_to_json
 from notesqa.config import ChunkingSettings, Home, LlmSettings, Settings
 from notesqa.errors import CatalogError, NotesqaError
-from notesqa.llm import Message
 from notesqa.records import Answer, Citation, Passage, Sentence, Turn
 from tests.fakes import BigramEmbedder, article
+from tests.test_answering_conversation import Scripted
 
 
 def assert_cited(notes: Notes, answer: Answer) -> None:
@@ -316,38 +316,8 @@ def test_a_conversation_is_named(indexed: Notes) -> None:
     by_rule = indexed.conversations()[0].title
     indexed.name_conversation(kept, "Dropout 测试时怎么做?")
     assert indexed.conversations()[0].title == by_rule  # no model is loaded
-    model = ScriptedTitle("随机失活的测试")
+    model = Scripted("随机失活的测试")
     indexed._model = model
     indexed.name_conversation(kept, "Dropout 测试时怎么做?")
     assert indexed.conversations()[0].title == "随机失活的测试"
-    assert "Dropout 测试时怎么做?" in model.asked
-
-
-class ScriptedTitle:
-    """A chat model that writes one line, and keeps what it was asked."""
-
-    name = "scripted"
-    context_tokens = 4096
-    supports_grammar = False
-
-    def __init__(self, line: str) -> None:
-        self._line = line
-        self.asked = ""
-
-    def count_tokens(self, messages: Sequence[Message]) -> int:
-        return sum(len(message.content) for message in messages)
-
-    def stream(
-        self,
-        messages: Sequence[Message],
-        *,
-        grammar: str | None = None,
-        max_tokens: int = 512,
-        temperature: float = 0.0,
-        cancel: threading.Event | None = None,
-    ) -> Iterator[str]:
-        self.asked = messages[-1].content
-        yield self._line
-
-    def close(self) -> None:
-        """Nothing to free."""
+    assert "Dropout 测试时怎么做?" in model.asked[0][-1].content

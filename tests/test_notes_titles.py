@@ -59,7 +59,7 @@ from notesqa.notes.titles import article_title, clean_title, excerpt_title, is_g
         ("💡 1. 从Word2Vec到GloVe 作为共现矩阵的分解,GloVe很快。", "从Word2Vec到GloVe"),
         ("3.学习率怎么选? 我们训练时总要先试几个数量级。", "学习率怎么选"),
         ("面试题:为什么LayerNorm更适合NLP? 因为句子长度不一。", "为什么LayerNorm更适合NLP"),
-        ("论文地址: 🔖 https://arxiv.org/abs/2010.11929 代码地址: 前言 Vision Transformer(ViT)将图像切成小块。",
+        ("论文地址: 📎 https://arxiv.org/abs/2010.11929 代码地址: 前言 Vision Transformer(ViT)将图像切成小块。",
          "Vision Transformer(ViT)"),
         ("100 天学会强化学习 第一天先看马尔可夫决策过程。", "100 天学会强化学习"),
         # A slip in the heading that the text corrects.

@@ -309,6 +309,7 @@ def answer_record(answer: Answer) -> dict[str, Any]:
         "nearest": answer.nearest,
         "confidence": answer.confidence,
         "stopped": answer.stopped,
+        "unsupported": answer.unsupported,
         "sentences": [
             {
                 "text": s.text,
