@@ -58,21 +58,38 @@ CUES: dict[Kind, re.Pattern[str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """A passage that may answer, with the scores that found it.
+class Wording:
+    """What the features look at of a passage: the same for every question, so kept between them.
 
     Attributes:
         text, title: normalised; `title` holds the headings too.
-        opening: the beginning of its document, normalised.
+        opening: the beginning of its document, normalised, `HEAD_CHARACTERS` of it.
+        squeezed, squeezed_title, squeezed_opening: the same without white space and hyphens.
     """
 
-    key: int
     text: str
     title: str
+    opening: str
+    squeezed: str
+    squeezed_title: str
+    squeezed_opening: str
+
+    @classmethod
+    def of(cls, text: str, title: str, opening: str = "") -> Wording:
+        """From normalised strings."""
+        opening = opening[:HEAD_CHARACTERS]
+        return cls(text, title, opening, squeeze(text), squeeze(title), squeeze(opening))
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A passage that may answer, with the scores that found it."""
+
+    key: int
+    wording: Wording
     bm25_words: float
     bm25_grams: float
     cosine: float
-    opening: str = ""
 
 
 def best_idf(forms: tuple[str, ...], idf: Mapping[str, float]) -> float:
@@ -131,13 +148,11 @@ def features(query: Query, candidate: Candidate, idf: Mapping[str, float]) -> li
     Args:
         idf: of each of the question's own words and alternatives.
     """
-    text = candidate.text
-    title = candidate.title
-    squeezed = squeeze(text)
-    squeezed_title = squeeze(title)
+    wording = candidate.wording
+    text, squeezed = wording.text, wording.squeezed
+    title, squeezed_title = wording.title, wording.squeezed_title
+    opening, squeezed_opening = wording.opening, wording.squeezed_opening
     total = sum_idf(query, idf) or 1.0
-    opening = candidate.opening[:HEAD_CHARACTERS]
-    squeezed_opening = squeeze(opening)
     in_text = in_head = in_title = in_opening = latin_all = latin_in = 0.0
     positions: list[int] = []
     rarest, rarest_at = -1.0, -1

@@ -23,7 +23,7 @@ from notesqa.config import Home, Settings
 from notesqa.embedding import open_embedder
 from notesqa.errors import CatalogError, NotesqaError
 from notesqa.records import Document, Entry, Passage
-from notesqa.retrieval.features import FEATURES, Candidate, features
+from notesqa.retrieval.features import FEATURES, Candidate, Wording, features
 from notesqa.retrieval.query import Query, analyse
 from notesqa.retrieval.ranking import Weights, load_weights, score
 from notesqa.retrieval.terms import TermTable, builtin_terms
@@ -43,7 +43,7 @@ USERDICT = "userdict.txt"
 _CANDIDATES = 40
 _LEXICAL_CANDIDATES = 60
 _DENSE_CANDIDATES = 30
-_NORMALIZED_KEPT = 20_000
+_WORDINGS_KEPT = 20_000
 _DUPLICATE_OVERLAP = 0.9
 _JOINED_CHARACTERS = 1200
 _SLIP_WORD = 5
@@ -102,7 +102,7 @@ class Retriever:
         self._reranker: CrossEncoderReranker | None = None
         self._terms: TermTable | None = None
         self._head = -1
-        self._normalized: OrderedDict[int, tuple[str, str, str]] = OrderedDict()
+        self._wordings: OrderedDict[int, Wording] = OrderedDict()
 
     @classmethod
     def open(
@@ -341,15 +341,14 @@ class Retriever:
             if not allowed:
                 return []
         vector = self.embedder.embed_queries([query.embedded])[0]
-        found = self._candidates(query, vector, lexical, vectors, limit, allowed)
-        rows = self._catalog.chunk_rows(found, at=at)
-        keys = [key for key in found if key in rows]
+        cosines = self._candidates(query, vector, lexical, vectors, limit, allowed)
+        rows = self._catalog.chunk_rows(cosines, at=at)
+        keys = [key for key in cosines if key in rows]
         own_words, own_grams = set(query.own_words), set(query.own_grams)
         words = lexical.scores("words", _only(query.words, own_words), keys)
         grams = lexical.scores("grams", _only(query.grams, own_grams), keys)
-        cosines = vectors.scores(vector, keys)
         idf = lexical.idf("words", list(query.words))
-        gone = len(rows) < len(found) and at + 1 < self._catalog.oldest()
+        gone = len(rows) < len(cosines) and at + 1 < self._catalog.oldest()
         if gone or (lexical.commit, vectors.commit) != stood:
             # A rebuild went by under this search, and its state with it.
             return self.hits(
@@ -357,16 +356,8 @@ class Retriever:
             )
         hits = []
         for key in keys:
-            text, title, opening = self._normalized_text(rows[key])
-            candidate = Candidate(
-                key,
-                text,
-                title,
-                words[key],
-                grams[key],
-                cosines.get(key, 0.0),
-                opening,
-            )
+            wording = self._wording(rows[key])
+            candidate = Candidate(key, wording, words[key], grams[key], cosines[key])
             values = features(query, candidate, idf)
             hits.append(Hit(rows[key], score(values, self._weights.rank), tuple(values)))
         hits.sort(key=lambda hit: (-hit.score, hit.row.pk))
@@ -380,7 +371,8 @@ class Retriever:
         vectors: VectorEngine,
         limit: int,
         allowed: list[int] | None,
-    ) -> list[int]:
+    ) -> dict[int, float]:
+        """The cosines of the candidates by their keys, the most promising first."""
         by_words = dict(
             lexical.search(query.words, query.grams, max(_LEXICAL_CANDIDATES, limit), allowed)
         )
@@ -395,7 +387,8 @@ class Retriever:
             key: by_words.get(key, 0.0) + dense * cosines.get(key, 0.0)
             for key in {*by_words, *by_vector}
         }
-        return sorted(fused, key=lambda key: (-fused[key], key))[:limit]
+        best = sorted(fused, key=lambda key: (-fused[key], key))[:limit]
+        return {key: cosines.get(key, 0.0) for key in best}
 
     def _reranked(self, query: Query, hits: list[Hit]) -> list[Hit]:
         name = self._settings.retrieval.reranker
@@ -417,18 +410,18 @@ class Retriever:
             Hit(hit.row, floor - 1.0 - n, hit.values) for n, hit in enumerate(tail)
         ]
 
-    def _normalized_text(self, row: ChunkRow) -> tuple[str, str, str]:
-        kept = self._normalized.get(row.pk)
+    def _wording(self, row: ChunkRow) -> Wording:
+        kept = self._wordings.get(row.pk)
         if kept is None:
-            kept = (
+            kept = Wording.of(
                 normalize(row.text),
                 normalize(" ".join((row.title, *row.heading))),
                 normalize(row.opening),
             )
             with self._lock:
-                self._normalized[row.pk] = kept
-                if len(self._normalized) > _NORMALIZED_KEPT:
-                    self._normalized.popitem(last=False)
+                self._wordings[row.pk] = kept
+                if len(self._wordings) > _WORDINGS_KEPT:
+                    self._wordings.popitem(last=False)
         return kept
 
     def _diverse(self, hits: Sequence[Hit], k: int) -> list[Hit]:
@@ -439,7 +432,7 @@ class Retriever:
         delayed: list[Hit] = []
         most = max(2, (k + 1) // 2)
         for hit in hits:
-            text = self._normalized_text(hit.row)[0]
+            text = self._wording(hit.row).text
             own = {text[i : i + 4] for i in range(max(1, len(text) - 3))}
             if any(
                 len(own & other) >= _DUPLICATE_OVERLAP * min(len(own), len(other))
