@@ -93,12 +93,28 @@ def test_the_stream_ends_in_what_ask_returns(indexed: Notes) -> None:
     assert all(isinstance(event, Delta) for event in events[1:-1])
     written = "".join(event.text for event in events if isinstance(event, Delta))
     answer = events[-1].answer
-    assert written == "".join(
-        s.text + "".join(f"[{n}]" for n in s.citations) for s in answer.sentences
-    )
+    assert written == answer.text
     asked = indexed.ask("Dropout 测试时怎么做?")
     assert replace(asked, seconds={}) == replace(answer, seconds={})
     assert events[0].passages == answer.passages
+
+
+@pytest.mark.parametrize(
+    ("texts", "whole"),
+    [
+        (["第一句话。", "第二句话。"], "第一句话。[1]第二句话。[2]"),
+        (["One.", "Two."], "One.[1] Two.[2]"),
+        (
+            ["训练误差满足\n\n$$\nx\n$$", "它会很快衰减。", "因为有下界。"],
+            "训练误差满足\n\n$$\nx\n$$\n[1]\n\n它会很快衰减。[2]因为有下界。[3]",
+        ),
+        (["第一句话。", "```\ny\n```"], "第一句话。[1]\n\n```\ny\n```\n[2]"),
+        (["优点有：\n- 快\n- 省", "另外很老。"], "优点有：\n- 快\n- 省[1]\n\n另外很老。[2]"),
+    ],
+)
+def test_what_takes_several_lines_is_set_apart(texts: list[str], whole: str) -> None:
+    sentences = tuple(Sentence(text, (n,)) for n, text in enumerate(texts, 1))
+    assert Answer("?", sentences, (), False, "extractive").text == whole
 
 
 def test_k_bounds_what_an_answer_rests_on(indexed: Notes) -> None:

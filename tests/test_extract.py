@@ -67,11 +67,46 @@ def test_what_introduces_a_formula_goes_with_it() -> None:
     assert rest == ["它总是正的。"]
 
 
+@pytest.mark.parametrize(
+    "formula", ["$$\n\\epsilon \\le 1\n$$", "$$ \\epsilon \\le 1 $$", "\\[\n\\epsilon \\le 1\n\\]"]
+)
+@pytest.mark.parametrize("gap", ["\n", "\n\n"])
+def test_a_sentence_without_an_end_runs_on_through_its_formula(formula: str, gap: str) -> None:
+    text = f"证明很短。训练误差满足{gap}{formula}\n\n优势越大，下降越快。"
+    assert pieces(text) == ["证明很短。", f"训练误差满足{gap}{formula}", "优势越大，下降越快。"]
+
+
+@pytest.mark.parametrize(
+    "tail", ["，其中 $s$ 为步长。", "其中 $s$ 为步长。", "where $s$ is the stride."]
+)
+@pytest.mark.parametrize("gap", ["", "\n", "\n\n"])
+def test_what_a_formula_means_by_its_letters_goes_with_it(tail: str, gap: str) -> None:
+    text = f"输出尺寸为\n\n$$\nh = w / s\n$$\n{gap}{tail}\n\n另一句。"
+    assert pieces(text) == [text.removesuffix("\n\n另一句。"), "另一句。"]
+    assert pieces(text.replace("尺寸为", "尺寸为："))[0].endswith(tail)
+
+
+def test_a_sentence_that_has_ended_leaves_the_formula_after_it_alone() -> None:
+    text = "先验取负对数。\n\n$$\n-\\log p\n$$\n\n相加就得到系数。"
+    assert pieces(text) == ["先验取负对数。", "$$\n-\\log p\n$$", "相加就得到系数。"]
+
+
+def test_only_a_display_formula_completes_a_sentence() -> None:
+    assert pieces("没有句号的一行\n\n$x$ 是标量。") == ["没有句号的一行", "$x$ 是标量。"]
+    assert pieces("## 定义\n\n$$\nx\n$$") == ["$$\nx\n$$"]
+    assert pieces("| 甲 | 乙 |\n|---|---|\n| 一 | 二 |\n\n$$\nx\n$$")[-1] == "$$\nx\n$$"
+
+
+def test_a_formula_too_long_to_quote_is_left_out() -> None:
+    formula = "$$\n" + "x + " * 200 + "x\n$$"
+    assert pieces(f"误差满足\n\n{formula}")[0] == "误差满足"
+
+
 @given(
     st.lists(
         st.sampled_from(
             ["一句话。", "## 标题", "列表如下：", "- 项", "1. 项", "$$\nx\n$$", "```\ncode\n```",
-             "---", "| a | b |", "", "  缩进。", "公式 $a.b$。", "长" * 500, "😀", "以下："]
+             "误差满足", "，其中 $x$ 为", "---", "| a | b |", "", "  缩进。", "公式 $a.b$。", "长" * 500, "😀", "以下："]
         ),
         max_size=12,
     ).map("\n".join)

@@ -14,7 +14,7 @@ from notesqa.records import Answer, Citation, Sentence
 from notesqa.text.latex import formulas
 from notesqa.text.terminal import safe
 from notesqa.tui import export, queries
-from notesqa.tui.answers import Exchange, exchange_lines
+from notesqa.tui.answers import Exchange, answer_blocks, exchange_lines
 from notesqa.tui.flow import NO_PLACE, Line, Piece, wrap
 from notesqa.tui.layout import lay_out
 from notesqa.tui.markdown import blocks_of, outline, plain_text
@@ -253,6 +253,27 @@ def test_a_snippet_holds_the_match_and_fits() -> None:
     rows = snippet(text, ["拉普拉斯"], 40, 2)
     assert any("拉普拉斯" in row for row in rows)
     assert all(cell_len(row) <= 40 for row in rows) and len(rows) == 2
+
+
+def test_a_sentence_after_a_formula_begins_a_line_of_its_own() -> None:
+    sentences = [
+        Sentence("训练误差满足\n\n$$\nx\n$$", (1,)),
+        Sentence("它会衰减。", (2,)),
+        Sentence("很快。", (3,)),
+    ]
+    rows = [
+        "".join(p.text for p in line.pieces).strip()
+        for line in lay_out(answer_blocks(sentences, {1, 2, 3}, "x"), 60)
+    ]
+    assert rows[-3:] == ["[1]", "", "它会衰减。[2]很快。[3]"]
+
+
+def test_an_exported_formula_keeps_its_closing_line(tmp_path: Path) -> None:
+    citation = Citation(1, "c", "d", "题", "corpus/a.md:3", "引文", 0, 1)
+    sentences = (Sentence("误差满足\n\n$$\nx\n$$", (1,)), Sentence("它会衰减。", (1,)))
+    answer = Answer("问", sentences, (citation,), False, "extractive")
+    text = export.export(tmp_path, "题", [answer]).read_text(encoding="utf-8")
+    assert "误差满足\n\n$$\nx\n$$\n[^1]\n\n它会衰减。[^1]\n" in text
 
 
 def test_export_numbers_its_footnotes_over_all_answers(tmp_path: Path) -> None:

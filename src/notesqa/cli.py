@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -24,8 +25,8 @@ from notesqa.errors import Cancelled, NotesqaError
 
 if TYPE_CHECKING:
     from notesqa.api import Notes, Status
-    from notesqa.indexing import IndexEvent, IndexReport
     from notesqa.records import Answer, Citation, Passage
+    from notesqa.reports import IndexEvent, IndexReport
 
 OK, NOTHING, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -341,6 +342,7 @@ def _citation_record(citation: Citation) -> dict[str, Any]:
 
 
 def _print_answer(answer: Answer) -> None:
+    from notesqa.records import with_marks
     from notesqa.text.script import mostly_english
 
     if answer.nearest:
@@ -350,9 +352,13 @@ def _print_answer(answer: Answer) -> None:
             if english
             else "笔记未必回答了这个问题，最接近的是："
         )
-    for sentence in answer.sentences:
-        marks = "".join(f"[{n}]" for n in sentence.citations)
-        _print_wrapped(f"{sentence.text}{marks}")
+    apart = False
+    for number, sentence in enumerate(answer.sentences):
+        said = with_marks(sentence.text, "".join(f"[{n}]" for n in sentence.citations))
+        if number and (apart or "\n" in said):
+            print()
+        apart = "\n" in said
+        _print_wrapped(said)
         if not sentence.supported:
             _print_wrapped(f"⚠ {sentence.reason}", indent=2)
     _print_citations(answer)
@@ -380,16 +386,18 @@ def _shown(text: str) -> str:
 
 
 def _print_wrapped(text: str, indent: int = 0) -> None:
-    """Print text safely; on a terminal wrapped to its width, by cells."""
+    """Print text safely; on a terminal wrapped to its width, as Chinese is."""
     text = _shown(text)
     if not sys.stdout.isatty():
         print(" " * indent + text)
         return
-    from rich.console import Console
-    from rich.padding import Padding
-    from rich.text import Text
+    from notesqa.tui.flow import Piece, wrap
 
-    Console(highlight=False).print(Padding(Text(text), (0, 0, 0, indent)))
+    columns = shutil.get_terminal_size().columns
+    head = [Piece(" " * indent)] if indent else []
+    for row in text.split("\n"):
+        for line in wrap([Piece(row)], columns, first=head, rest=head):
+            print(line.text)
 
 
 # -- search -----------------------------------------------------------------------------

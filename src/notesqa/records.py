@@ -6,7 +6,7 @@ Offsets are counted in characters (Python code points) of `Document.text`, so
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -181,11 +181,10 @@ class Answer:
     @property
     def text(self) -> str:
         """The sentences with their marks: `第一句。[1] 第二句。[1][2]`."""
-        parts = []
-        for sentence in self.sentences:
-            marks = "".join(f"[{n}]" for n in sentence.citations)
-            parts.append(sentence.text + marks)
-        return " ".join(parts) if _mostly_latin(parts) else "".join(parts)
+        return running_text(
+            (sentence.text, "".join(f"[{n}]" for n in sentence.citations))
+            for sentence in self.sentences
+        )
 
     @property
     def unsupported(self) -> int:
@@ -199,6 +198,36 @@ class Turn:
 
     question: str
     answer: Answer
+
+
+# Display formulas and code, after which nothing may stand on the line.
+_BLOCKS = ("$$", "\\[", "\\]", "```", "~~~")
+
+
+def with_marks(text: str, marks: str) -> str:
+    """A sentence and the marks after it, on a line of their own below a formula or code."""
+    below = marks and "\n" in text and text.endswith(_BLOCKS)
+    return f"{text}\n{marks}" if below else text + marks
+
+
+def running_text(sentences: Iterable[tuple[str, str]]) -> str:
+    """Sentences and the marks after each as one text; one that takes several lines is set apart.
+
+    Args:
+        sentences: text, and marks such as `[1][2]`.
+    """
+    rows = list(sentences)
+    parts = [with_marks(text, marks) for text, marks in rows]
+    space = " " if _mostly_latin(parts) else ""
+    whole = ""
+    before = False
+    for (text, _), part in zip(rows, parts, strict=True):
+        apart = "\n" in text or text.startswith(_BLOCKS)
+        if whole:
+            whole += "\n\n" if apart or before else space
+        whole += part
+        before = apart
+    return whole
 
 
 def _mostly_latin(parts: list[str]) -> bool:

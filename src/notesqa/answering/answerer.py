@@ -109,8 +109,7 @@ class Answerer:
             return
         extractive = self._extractive(question, extraction, judgement)
         if model is None or prompts is None:
-            for sentence in extractive.sentences:
-                yield Delta(sentence.text + "".join(f"[{n}]" for n in sentence.citations))
+            yield Delta(extractive.text)
             yield finished(extractive)
             return
         composed: Composed | None = None

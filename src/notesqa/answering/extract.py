@@ -46,6 +46,13 @@ _MOST_CHARACTERS = 420
 _HEADING = re.compile(r"^\s*#{1,6}\s|^\s*\|?\s*:?-{3,}|^\s*(?:```|~~~)|^\s*!\[|^\s*-{3,}\s*$")
 _LIST_ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)、．]|[（(]\d+[)）]|[①-⑩])\s*")
 _INTRODUCES = re.compile(r"(?:[:：]|如下|以下[^。]{0,12})\s*$")
+_VERBATIM_OPENINGS = ("$", "\\[", "[", "```")
+_DISPLAY = re.compile(r"\s*(?:\$\$|\\\[|\\begin\{)")
+_DISPLAY_END = re.compile(r"(?:\$\$|\\\]|\\end\{\w+\*?\})[，,]?\s*$")
+# What can stand before a display formula that does not belong to it: a sentence with its
+# stop, a row of a table, code.
+_WHOLE = re.compile(r"[。！？!?…；;.][”’」』】》）)\]\"'*_]*\s*$|\|\s*$|(?:```|~~~)\s*$")
+_TAIL = re.compile(r"\s*(?:[，,、；;]|(?:其中|式中)(?!之|的|一)|where\b)")
 _LEAD = re.compile(r"^\s*(?:>\s*)*(?:#{1,6}\s+|[-*+]\s+|\d+[.)、．]\s+)?")
 # What a number that answers looks like, by what is asked: a year is no accuracy.
 _YEAR = re.compile(r"(?:1[89]|20)\d\d(?!\d)|\d+\s?月")
@@ -97,37 +104,46 @@ def spans_of(text: str) -> list[tuple[int, int]]:
     """Sentences of a passage that can stand in an answer.
 
     Headings, rules and fence lines are left out; a line that introduces a list or
-    a formula goes with what it introduces.
+    a formula goes with what it introduces, and a sentence that a display formula
+    completes goes on through the formula and through what says its letters.
     """
     found: list[tuple[int, int]] = []
     pending: int | None = None
-    for start, end in sentences(text):
+    pieces = sentences(text)
+    for number, (start, end) in enumerate(pieces):
         piece = text[start:end]
         if _HEADING.match(piece) and not piece.strip().startswith("```"):
             pending = None
             continue
         if not piece.strip():
             continue
+        following = text[slice(*pieces[number + 1])] if number + 1 < len(pieces) else ""
         if pending is not None:
             first = pending
-            grown = text[first:end]
-            item = _LIST_ITEM.match(piece) or piece.lstrip().startswith(("$", "\\[", "[", "```"))
-            following = bool(_LIST_ITEM.match(text[end:].lstrip("\n"))) if item else False
-            if len(grown) <= _MOST_CHARACTERS:
-                if item and following:
+            if end - first <= _MOST_CHARACTERS:
+                item = _LIST_ITEM.match(piece) or piece.lstrip().startswith(_VERBATIM_OPENINGS)
+                listed = bool(item) and bool(_LIST_ITEM.match(text[end:].lstrip("\n")))
+                if listed or _completed_by(piece, following):
                     continue
                 found.append((first, end))
                 pending = None
                 continue
             found.append((first, start))
             pending = None
-        if _INTRODUCES.search(piece.rstrip()):
+        if _INTRODUCES.search(piece.rstrip()) or _completed_by(piece, following):
             pending = start
             continue
         found.append((start, end))
     if pending is not None:
         found.append((pending, len(text)))
     return [_trimmed(text, s, e) for s, e in found if text[s:e].strip()]
+
+
+def _completed_by(piece: str, following: str) -> bool:
+    """Whether a piece is no whole sentence without the formula, or the tail, after it."""
+    if _DISPLAY_END.search(piece):
+        return bool(_TAIL.match(following))
+    return bool(_DISPLAY.match(following)) and not _WHOLE.search(piece)
 
 
 def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:

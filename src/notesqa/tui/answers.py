@@ -170,6 +170,7 @@ def answer_blocks(sentences: Sequence[Sentence], known: Iterable[int], prefix: s
 
     known = set(known)
     blocks: list[Block] = []
+    ended = False
     for index, sentence in enumerate(sentences):
         found = blocks_of(sentence.text)
         chips = [
@@ -182,15 +183,18 @@ def answer_blocks(sentences: Sequence[Sentence], known: Iterable[int], prefix: s
             found = [_doubted(block) for block in found]
         if not found:
             found = [Block("paragraph")]
-        if found[-1].kind not in ("paragraph", "heading"):
+        below = found[-1].kind not in ("paragraph", "heading")
+        if below:
             found.append(Block("paragraph", tight=True))
         last = found[-1]
         found[-1] = replace(last, pieces=(*last.pieces, *chips))
-        if blocks and _runs_on(blocks[-1]) and _runs_on(found[0]):
+        if blocks and not ended and _runs_on(blocks[-1]) and _runs_on(found[0]):
             joined = (*blocks[-1].pieces, *_between(blocks[-1], found[0]), *found[0].pieces)
             blocks[-1] = replace(blocks[-1], pieces=joined)
             found = found[1:]
         blocks.extend(found)
+        # Chips below a formula end their line: the next sentence begins a paragraph.
+        ended = below
     # The places are those of the sentences, which nothing refers to.
     return [_placeless(block) for block in blocks]
 

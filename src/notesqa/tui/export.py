@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from notesqa.records import Answer, Citation
+from notesqa.records import Answer, Citation, running_text
 from notesqa.text.terminal import safe
 
 
@@ -24,9 +24,8 @@ def to_markdown(title: str, answers: Iterable[Answer]) -> str:
         for sentence in answer.sentences:
             marks = "".join(f"[^{numbers[n]}]" for n in sentence.citations if n in numbers)
             doubt = "" if sentence.supported else " ⚠"
-            sentences.append(f"{safe(sentence.text)}{marks}{doubt}")
-        latin = sum(c.isascii() for c in answer.text) * 2 > len(answer.text)
-        parts.append((" " if latin else "").join(sentences))
+            sentences.append((safe(sentence.text), f"{marks}{doubt}"))
+        parts.append(running_text(sentences))
     if notes:
         parts.append("\n".join(notes))
     return "\n\n".join(parts) + "\n"
