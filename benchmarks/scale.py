@@ -35,7 +35,7 @@ from notesqa.text.segment import Segmenter
 from notesqa.text.sentences import sentences
 
 if TYPE_CHECKING:
-    from notesqa.indexing import IndexEvent
+    from notesqa.reports import IndexEvent
     from notesqa.retrieval import Retriever
 
 QUESTIONS = machine.ROOT / "benchmarks" / "questions"

@@ -17,7 +17,8 @@ from notesqa.api import Notes
 from notesqa.config import ChunkingSettings, Home, Settings
 from notesqa.engines import read_state
 from notesqa.errors import Cancelled, CatalogError, CorpusError
-from notesqa.indexing import IndexEvent, Pending, add_paths, corpus_files, rebuild_lock
+from notesqa.indexing import add_paths, corpus_files, rebuild_lock
+from notesqa.reports import IndexEvent, Pending
 from tests.conftest import BATCHNORM, CUT_SHORT, DROPOUT, MOMENTUM, NOTES
 from tests.fakes import ROOT, BigramEmbedder, article, transmission, write_notes
 

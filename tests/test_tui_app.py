@@ -16,8 +16,8 @@ from textual.widgets import Input, OptionList
 
 from notesqa.config import Settings, TuiSettings
 from notesqa.errors import ConfigError, ModelError
-from notesqa.indexing import Pending
 from notesqa.records import Document, Source
+from notesqa.reports import Pending
 from notesqa.tui.app import NotesApp, action_names
 from notesqa.tui.bars import StatusBar
 from notesqa.tui.dialogs import Confirm, Page, Prompt

@@ -14,11 +14,10 @@ from typing import Any
 
 from notesqa.answering.events import AnswerEvent, Delta, Finished, Found
 from notesqa.api import SavedTurn, Status
-from notesqa.catalog import ConversationInfo, DocumentInfo
 from notesqa.config import Home, Settings
 from notesqa.errors import Cancelled, CatalogError
-from notesqa.indexing import IndexEvent, IndexReport, Pending
 from notesqa.records import Answer, Citation, Document, Passage, Sentence, Source, Turn
+from notesqa.reports import ConversationInfo, DocumentInfo, IndexEvent, IndexReport, Pending
 from notesqa.text.segment import Segmenter
 
 L1 = """L1 正则化在损失上加权重绝对值之和，也叫 Lasso。

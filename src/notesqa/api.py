@@ -16,12 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 from notesqa.config import Home, Settings
 from notesqa.records import Answer, Citation, Document, Passage, Sentence, Turn
+from notesqa.reports import ConversationInfo, DocumentInfo, IndexEvent, IndexReport, Pending
 
 if TYPE_CHECKING:
     from notesqa.answering import Answerer, AnswerEvent
     from notesqa.answering.prompting import Prompts
-    from notesqa.catalog import Catalog, ConversationInfo, DocumentInfo
-    from notesqa.indexing import IndexEvent, IndexReport, Pending
+    from notesqa.catalog import Catalog
     from notesqa.llm import ChatModel
     from notesqa.retrieval import Retriever
 
@@ -236,7 +236,7 @@ class Notes:
     def status(self) -> Status:
         """What the index holds, and what a rebuild would change."""
         from notesqa.catalog import CATALOG_FILE
-        from notesqa.indexing import Pending, pending
+        from notesqa.indexing import pending
 
         if not (self.home.index / CATALOG_FILE).is_file():
             waiting = pending(self.home, None)

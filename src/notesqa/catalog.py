@@ -27,6 +27,7 @@ from sqlite_utils.migrations import Migrations
 
 from notesqa.errors import CatalogError
 from notesqa.records import Chunk, Document, DocumentKind, Entry, Source
+from notesqa.reports import ConversationInfo, DocumentInfo
 
 CATALOG_FILE = "catalog.db"
 _IN_LIMIT = 500
@@ -177,31 +178,6 @@ class ChunkRow:
     date: str | None
     tags: tuple[str, ...]
     opening: str
-
-
-@dataclass(frozen=True, slots=True)
-class DocumentInfo:
-    """A document without its text."""
-
-    id: str
-    title: str
-    kind: str
-    date: str | None
-    tags: tuple[str, ...]
-    sources: tuple[str, ...]
-    truncated: bool
-    characters: int
-
-
-@dataclass(frozen=True, slots=True)
-class ConversationInfo:
-    """A kept conversation."""
-
-    id: int
-    title: str
-    created: str
-    updated: str
-    turns: int
 
 
 def text_key(text: str) -> bytes:

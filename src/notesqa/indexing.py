@@ -19,10 +19,9 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -33,6 +32,7 @@ from notesqa.errors import Cancelled, CatalogError, CorpusError
 from notesqa.notes import VERSION as READING_VERSION
 from notesqa.notes import ReadFile, gather, read_file, supported
 from notesqa.records import Document, Source
+from notesqa.reports import IndexEvent, IndexReport, Pending, Stage
 from notesqa.text.terms import defined_terms
 
 if TYPE_CHECKING:
@@ -40,67 +40,11 @@ if TYPE_CHECKING:
     from notesqa.embedding import Embedder
     from notesqa.engines import ChangeLog, Progress
 
-Stage = Literal["scan", "read", "embed", "commit", "follow"]
 LOCK_FILE = "rebuild.lock"
 REPLACED_FOLDER = ".replaced"
 USERDICT = "userdict.txt"
 """Words for the segmenter, not a note."""
 _EMBED_BATCH = 256
-
-
-@dataclass(frozen=True, slots=True)
-class IndexEvent:
-    """Progress of a rebuild: `done` of `total` in a stage; `detail` names the item."""
-
-    stage: Stage
-    done: int
-    total: int
-    detail: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class IndexReport:
-    """What a rebuild did.
-
-    Attributes:
-        changed: whether a commit was added; False when nothing had changed.
-        added, removed, updated: documents.
-        replaced: titles of excerpts that a whole article replaced, with the article's.
-        new_titles: titles of the added documents.
-        copied: files that were added to the corpus, relative to the home.
-        unread: source and reason of every file that could not be read.
-        failed: path and reason of what was named and could not be added to the corpus.
-        embedded: how many vectors were computed.
-    """
-
-    commit: int
-    changed: bool
-    files: int
-    documents: int
-    chunks: int
-    duplicates: int
-    added: int
-    removed: int
-    updated: int
-    replaced: tuple[tuple[str, str], ...]
-    new_titles: tuple[str, ...]
-    copied: tuple[str, ...]
-    unread: tuple[tuple[str, str], ...]
-    failed: tuple[tuple[str, str], ...]
-    embedded: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """Paths, relative to the home, that the index does not know yet in their present form."""
-
-    added: tuple[str, ...] = ()
-    changed: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.added or self.changed or self.removed)
 
 
 class Follower(Protocol):

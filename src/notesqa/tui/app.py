@@ -42,7 +42,7 @@ from notesqa.tui.wording import Wording, choose, speak
 
 if TYPE_CHECKING:
     from notesqa.api import Notes, Status
-    from notesqa.catalog import DocumentInfo
+    from notesqa.reports import DocumentInfo
     from notesqa.tui.history_screen import HistoryScreen
     from notesqa.tui.note_text import NoteText
     from notesqa.tui.read_screen import ReadScreen

@@ -43,9 +43,8 @@ from notesqa.tui.wording import Wording
 
 if TYPE_CHECKING:
     from notesqa.api import Notes
-    from notesqa.catalog import ConversationInfo
     from notesqa.config import Settings
-    from notesqa.indexing import IndexEvent
+    from notesqa.reports import ConversationInfo, IndexEvent
     from notesqa.tui.note_text import NoteText
 
 _PIECE_SECONDS = 0.04

@@ -16,7 +16,7 @@ from notesqa.text.terminal import safe
 from notesqa.tui.wording import Wording
 
 if TYPE_CHECKING:
-    from notesqa.catalog import ConversationInfo
+    from notesqa.reports import ConversationInfo
     from notesqa.tui import told
     from notesqa.tui.desk import Desk
 

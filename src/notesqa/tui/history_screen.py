@@ -22,7 +22,7 @@ from notesqa.tui.surface import Section, Surface
 from notesqa.tui.wording import Wording, speak
 
 if TYPE_CHECKING:
-    from notesqa.catalog import ConversationInfo
+    from notesqa.reports import ConversationInfo
     from notesqa.tui.app import NotesApp
     from notesqa.tui.told import ConversationReady
 

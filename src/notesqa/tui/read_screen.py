@@ -24,7 +24,7 @@ from notesqa.tui.surface import Surface
 from notesqa.tui.wording import Wording, speak
 
 if TYPE_CHECKING:
-    from notesqa.catalog import DocumentInfo
+    from notesqa.reports import DocumentInfo
     from notesqa.tui.app import NotesApp
     from notesqa.tui.note_text import NoteText
 

@@ -13,8 +13,7 @@ from notesqa.tui.queries import Query
 
 if TYPE_CHECKING:
     from notesqa.api import SavedTurn, Status
-    from notesqa.catalog import ConversationInfo, DocumentInfo
-    from notesqa.indexing import IndexEvent, IndexReport
+    from notesqa.reports import ConversationInfo, DocumentInfo, IndexEvent, IndexReport
     from notesqa.tui.note_text import NoteText
 
 

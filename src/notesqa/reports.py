@@ -1,0 +1,91 @@
+"""What the parts tell about the home and their work; all frozen.
+
+Apart from those parts, so that a program that only shows it imports neither SQLite nor numpy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Stage = Literal["scan", "read", "embed", "commit", "follow"]
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentInfo:
+    """A document without its text."""
+
+    id: str
+    title: str
+    kind: str
+    date: str | None
+    tags: tuple[str, ...]
+    sources: tuple[str, ...]
+    truncated: bool
+    characters: int
+
+
+@dataclass(frozen=True, slots=True)
+class ConversationInfo:
+    """A kept conversation."""
+
+    id: int
+    title: str
+    created: str
+    updated: str
+    turns: int
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEvent:
+    """Progress of a rebuild: `done` of `total` in a stage; `detail` names the item."""
+
+    stage: Stage
+    done: int
+    total: int
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What a rebuild did.
+
+    Attributes:
+        changed: whether a commit was added; False when nothing had changed.
+        added, removed, updated: documents.
+        replaced: titles of excerpts that a whole article replaced, with the article's.
+        new_titles: titles of the added documents.
+        copied: files that were added to the corpus, relative to the home.
+        unread: source and reason of every file that could not be read.
+        failed: path and reason of what was named and could not be added to the corpus.
+        embedded: how many vectors were computed.
+    """
+
+    commit: int
+    changed: bool
+    files: int
+    documents: int
+    chunks: int
+    duplicates: int
+    added: int
+    removed: int
+    updated: int
+    replaced: tuple[tuple[str, str], ...]
+    new_titles: tuple[str, ...]
+    copied: tuple[str, ...]
+    unread: tuple[tuple[str, str], ...]
+    failed: tuple[tuple[str, str], ...]
+    embedded: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Paths, relative to the home, that the index does not know yet in their present form."""
+
+    added: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.changed or self.removed)
