@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from notesqa.answering.conversation import standalone
 from notesqa.answering.events import AnswerEvent, Delta, Finished, Found
-from notesqa.answering.extract import Extraction, extract
+from notesqa.answering.extract import Extraction, extract, nearest
 from notesqa.answering.refusal import Judgement, judge, refusal_text
 from notesqa.errors import NotesqaError
 from notesqa.records import Answer, Citation, Passage, Sentence, Turn
@@ -107,6 +107,8 @@ class Answerer:
         if judgement.outcome == "refuse":
             yield finished(self._refusal(question, EXTRACTIVE))
             return
+        if judgement.outcome == "nearest":
+            extraction = nearest(query, passages, extraction)
         extractive = self._extractive(question, extraction, judgement)
         if model is None or prompts is None:
             yield Delta(extractive.text)

@@ -9,6 +9,7 @@ order in which the notes have them.
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -85,11 +86,13 @@ class Extraction:
     Attributes:
         best: the features of the best sentence, in the order of `SENTENCE_FEATURES`;
             empty where there is none.
+        ranked: every sentence that could have been chosen, best first.
     """
 
     sentences: tuple[Sentence, ...]
     citations: tuple[Citation, ...]
     best: tuple[float, ...]
+    ranked: tuple[Span, ...] = ()
 
 
 @cache
@@ -249,6 +252,10 @@ _BREADTH = {
     "formula": (3, 2.0),
     "other": (3, 2.0),
 }
+# By how much, in score, a neighbour of the best sentence comes before one elsewhere.
+_NEIGHBOUR = 3.0
+_NEAR_MARGIN = 2.5
+_SEVERAL = frozenset(("list", "compare", "pros"))
 
 
 def extract(
@@ -262,7 +269,45 @@ def extract(
     spans = score_sentences(query, passages, idf, embedder, weights)
     if not spans:
         return Extraction((), (), ())
-    chosen = _choose(spans, passages, *_BREADTH.get(query.kind, _NARROW))
+    return _quoted(_choose(spans, passages, *_BREADTH.get(query.kind, _NARROW)), passages, spans)
+
+
+def nearest(query: Query, passages: Sequence[Passage], extraction: Extraction) -> Extraction:
+    """The one or two sentences to quote where it is doubtful that the notes answer.
+
+    The second is a neighbour of the best, so that what is quoted reads as one place,
+    unless a sentence elsewhere is far likelier; a comparison or a list seldom has
+    its answer in one place.
+    """
+    if not extraction.ranked:
+        return extraction
+    best, *others = extraction.ranked
+    own = sorted((s for s in extraction.ranked if s.passage == best.passage), key=_start)
+    place = own.index(best)
+    neighbours = own[max(0, place - 1) : place] + own[place + 1 : place + 2]
+    favour = 0.0 if query.kind in _SEVERAL else _NEIGHBOUR
+    favoured = {(s.passage, s.start): s.score + favour for s in neighbours}
+
+    def worth(span: Span) -> float:
+        return favoured.get((span.passage, span.start), span.score)
+
+    others.sort(key=worth, reverse=True)
+    second = _choose(
+        [best, *(s for s in others if worth(s) >= best.score - _NEAR_MARGIN)],
+        passages,
+        2,
+        math.inf,
+    )
+    return _quoted(second, passages, extraction.ranked)
+
+
+def _start(span: Span) -> int:
+    return span.start
+
+
+def _quoted(
+    chosen: Sequence[Span], passages: Sequence[Passage], ranked: Sequence[Span]
+) -> Extraction:
     citations: list[Citation] = []
     answer: list[Sentence] = []
     for span in chosen:
@@ -282,7 +327,7 @@ def extract(
             )
         )
         answer.append(Sentence(shown(quote), (number,)))
-    return Extraction(tuple(answer), tuple(citations), spans[0].values)
+    return Extraction(tuple(answer), tuple(citations), ranked[0].values, tuple(ranked))
 
 
 def _choose(
