@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from notesqa.answering import Delta, Finished, Found
 from notesqa.api import Notes, answer_from_json, answer_to_json
-from notesqa.config import ChunkingSettings, Home, LlmSettings, Settings
+from notesqa.config import ChunkingSettings, Home, LlmSettings, RetrievalSettings, Settings
 from notesqa.errors import CatalogError, NotesqaError
 from notesqa.records import Answer, Citation, Passage, Sentence, Turn
 from tests.fakes import BigramEmbedder, article
@@ -121,6 +121,17 @@ def test_k_bounds_what_an_answer_rests_on(indexed: Notes) -> None:
     answer = indexed.ask("训练时怎么做?", k=1)
     assert len(answer.passages) == 1
     assert {c.chunk_id for c in answer.citations} <= {p.chunk_id for p in answer.passages}
+
+
+def test_the_settings_say_how_many_passages_unless_the_caller_does(
+    home: Home, embedder: BigramEmbedder
+) -> None:
+    with Notes(home, Settings(retrieval=RetrievalSettings(k=2))) as notes:
+        notes.index()
+        assert len(notes.ask("训练时怎么做?").passages) == 2
+        assert len(notes.ask("训练时怎么做?", k=3).passages) == 3
+        *_, last = notes.stream("训练时怎么做?")
+        assert isinstance(last, Finished) and len(last.answer.passages) == 2
 
 
 def test_asked_twice_it_says_the_same(indexed: Notes, home: Home) -> None:

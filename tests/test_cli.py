@@ -337,6 +337,26 @@ def test_ask_in_words(inside: Inside, built: Path) -> None:
     assert done.stderr == "", "remarks are for terminals"
 
 
+def test_ask_heeds_the_settings_and_k_overrides_them(inside: Inside, tmp_path: Path) -> None:
+    notes = [
+        "Adam 与 SGD 的区别是 Adam 给每个参数自适应的步长。",
+        "SGD 与 Adam 的区别是 SGD 泛化往往更好，而学习率要自己调。",
+        "池化缩小特征图。",
+    ]
+    home = write_notes(
+        tmp_path / "home", {f"{n}.md": f"# 笔记 {n}\n\n{text}\n" for n, text in enumerate(notes)}
+    )
+    (home / "notesqa.toml").write_text("[retrieval]\nk = 1\n")
+
+    def documents(*options: str) -> int:
+        done = inside("--home", home, "ask", "Adam 与 SGD 有什么区别?", "--json", *options)
+        assert done.returncode == 0, done.stderr
+        return len({c["document_id"] for c in json.loads(done.stdout)["citations"]})
+
+    assert documents() == 1
+    assert documents("-k", "8") == 2
+
+
 def test_a_refusal_is_exit_1(inside: Inside, built: Path) -> None:
     done = inside("--home", built, "ask", "红烧肉怎么做?")
     assert (done.returncode, done.stdout) == (1, "笔记里没有说到这个问题。\n")

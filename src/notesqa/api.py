@@ -298,30 +298,37 @@ class Notes:
         return self._open_catalog().documents()
 
     def ask(
-        self, question: str, *, k: int = 8, llm: bool = True, history: Sequence[Turn] = ()
+        self,
+        question: str,
+        *,
+        k: int | None = None,
+        llm: bool = True,
+        history: Sequence[Turn] = (),
     ) -> Answer:
         """The answer to a question, or an honest refusal.
 
         Args:
-            k: how many passages it may rest on.
+            k: how many passages it may rest on; the settings' `retrieval.k` where None.
             llm: False answers without the chat model.
             history: the turns before.
 
         Raises:
             NotesqaError: there is no index, or the model fails.
         """
+        k = self.settings.retrieval.k if k is None else k
         return self._open_answerer().ask(question, k=k, llm=llm, history=history)
 
     def stream(
         self,
         question: str,
         *,
-        k: int = 8,
+        k: int | None = None,
         llm: bool = True,
         history: Sequence[Turn] = (),
         cancel: threading.Event | None = None,
     ) -> Iterator[AnswerEvent]:
         """The same in the making; see `Answerer.stream`."""
+        k = self.settings.retrieval.k if k is None else k
         return self._open_answerer().stream(question, k=k, llm=llm, history=history, cancel=cancel)
 
     # -- conversations ----------------------------------------------------------------------

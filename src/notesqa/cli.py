@@ -104,7 +104,13 @@ exit codes: 0 done; 1 the notes do not say, or nothing found; 2 usage; 3 error; 
         '  notesqa ask "mAP 怎么算" --json | jq .answer',
     )
     ask.add_argument("question", type=_words, help="the question, in quotes")
-    ask.add_argument("-k", type=_count, default=8, metavar="N", help="passages to answer from (8)")
+    ask.add_argument(
+        "-k",
+        type=_count,
+        default=None,
+        metavar="N",
+        help="passages to answer from (retrieval.k of notesqa.toml, else 8)",
+    )
     ask.add_argument("--no-llm", action="store_true", help="quote the notes, without the model")
     json_option(ask)
 
@@ -116,7 +122,13 @@ exit codes: 0 done; 1 the notes do not say, or nothing found; 2 usage; 3 error; 
         '  notesqa search "重参数" --explain',
     )
     search.add_argument("query", type=_words, help="question or keywords, in quotes")
-    search.add_argument("-k", type=_count, default=None, metavar="N", help="how many passages (8)")
+    search.add_argument(
+        "-k",
+        type=_count,
+        default=None,
+        metavar="N",
+        help="how many passages (retrieval.k of notesqa.toml, else 8)",
+    )
     search.add_argument("--explain", action="store_true", help="show what makes up each score")
     filters(search)
     json_option(search)
