@@ -95,7 +95,23 @@ def test_a_sentence_that_has_ended_leaves_the_formula_after_it_alone() -> None:
 def test_only_a_display_formula_completes_a_sentence() -> None:
     assert pieces("没有句号的一行\n\n$x$ 是标量。") == ["没有句号的一行", "$x$ 是标量。"]
     assert pieces("## 定义\n\n$$\nx\n$$") == ["$$\nx\n$$"]
-    assert pieces("| 甲 | 乙 |\n|---|---|\n| 一 | 二 |\n\n$$\nx\n$$")[-1] == "$$\nx\n$$"
+    assert pieces(f"{TABLE}\n\n$$\nx\n$$") == [TABLE, "$$\nx\n$$"]
+
+
+TABLE = "| 参数 | 默认值 |\n|---|---:|\n| eta | 0.3 |\n| depth | 6 |"
+
+
+def test_a_table_is_quoted_whole_with_what_introduces_it() -> None:
+    assert pieces(f"甲。\n\n{TABLE}\n\n乙。") == ["甲。", TABLE, "乙。"]
+    assert pieces(f"参数如下：\n\n{TABLE}") == [f"参数如下：\n\n{TABLE}"]
+
+
+def test_a_long_table_is_quoted_by_its_rows() -> None:
+    rows = [f"| 参数 {n} | {'长' * 40} |" for n in range(20)]
+    text = "\n".join(["参数如下：", "", "| 参数 | 值 |", "|---|---|", *rows, "", "甲。"])
+    assert pieces(text)[1:] == [*rows[1:], "甲。"]
+    assert pieces(text)[0].endswith(rows[0]), "with what introduces it"
+    assert "| 参数 | 值 |" not in pieces(text)
 
 
 def test_a_formula_too_long_to_quote_is_left_out() -> None:
@@ -107,7 +123,7 @@ def test_a_formula_too_long_to_quote_is_left_out() -> None:
     st.lists(
         st.sampled_from(
             ["一句话。", "## 标题", "列表如下：", "- 项", "1. 项", "$$\nx\n$$", "```\ncode\n```",
-             "误差满足", "，其中 $x$ 为", "---", "| a | b |", "", "  缩进。", "公式 $a.b$。", "长" * 500, "😀", "以下："]
+             "误差满足", "，其中 $x$ 为", "---", "| a | b |", "|---|---|", "", "  缩进。", "公式 $a.b$。", "长" * 500, "😀", "以下："]
         ),
         max_size=12,
     ).map("\n".join)
@@ -137,6 +153,25 @@ def test_spans_are_in_order_apart_and_never_empty(text: str) -> None:
 )
 def test_what_is_shown_of_a_quote(quote: str, said: str) -> None:
     assert shown(quote) == said
+
+
+def test_of_an_english_question_the_sentence_after_the_name_can_be_chosen() -> None:
+    query, idf = ask("Why does label smoothing hurt distillation?")
+    text = "有一种技巧。标签平滑（Label Smoothing）把目标改软。它抹掉了类间的相似度。后来又有别的。无关的话。"
+    spans = score_sentences(query, [passage(text)], idf, None, sentence_weights())
+    best, second = (text[s.start : s.end] for s in spans[:2])
+    assert best.startswith("标签平滑")
+    assert second == "它抹掉了类间的相似度。"
+
+
+def test_a_list_item_has_a_topic_of_its_own() -> None:
+    query, idf = ask("Why does label smoothing hurt distillation?")
+    text = "- 标签平滑（Label Smoothing）把目标改软。\n- 早停看验证误差。"
+    spans = score_sentences(query, [passage(text)], idf, None, sentence_weights())
+    values = {
+        text[s.start : s.end]: dict(zip(SENTENCE_FEATURES, s.values, strict=True)) for s in spans
+    }
+    assert values["- 早停看验证误差。"]["gram_coverage"] == 0.0
 
 
 # -- choosing ------------------------------------------------------------------------------------

@@ -200,12 +200,12 @@ class Turn:
     answer: Answer
 
 
-# Display formulas and code, after which nothing may stand on the line.
-_BLOCKS = ("$$", "\\[", "\\]", "```", "~~~")
+# Display formulas, code and rows of tables, after which nothing may stand on the line.
+_BLOCKS = ("$$", "\\[", "\\]", "```", "~~~", "|")
 
 
 def with_marks(text: str, marks: str) -> str:
-    """A sentence and the marks after it, on a line of their own below a formula or code."""
+    """A sentence and the marks after it, on a line of their own below a block."""
     below = marks and "\n" in text and text.endswith(_BLOCKS)
     return f"{text}\n{marks}" if below else text + marks
 

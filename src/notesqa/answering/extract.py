@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING
 from notesqa.records import Citation, Passage, Sentence
 from notesqa.retrieval.features import CUES, best_idf, longest_common, met, squeeze
 from notesqa.retrieval.query import Query
+from notesqa.text.blocks import blocks
 from notesqa.text.normalize import normalize
-from notesqa.text.sentences import sentences
+from notesqa.text.sentences import block_sentences
 
 if TYPE_CHECKING:
     from notesqa.embedding import Embedder
@@ -108,11 +109,12 @@ def spans_of(text: str) -> list[tuple[int, int]]:
 
     Headings, rules and fence lines are left out; a line that introduces a list or
     a formula goes with what it introduces, and a sentence that a display formula
-    completes goes on through the formula and through what says its letters.
+    completes goes on through the formula and through what says its letters. A table
+    stands whole, or by its rows where it is long; its head alone says nothing.
     """
     found: list[tuple[int, int]] = []
     pending: int | None = None
-    pieces = sentences(text)
+    pieces = _pieces(text)
     for number, (start, end) in enumerate(pieces):
         piece = text[start:end]
         if _HEADING.match(piece) and not piece.strip().startswith("```"):
@@ -140,6 +142,19 @@ def spans_of(text: str) -> list[tuple[int, int]]:
     if pending is not None:
         found.append((pending, len(text)))
     return [_trimmed(text, s, e) for s, e in found if text[s:e].strip()]
+
+
+def _pieces(text: str) -> list[tuple[int, int]]:
+    pieces: list[tuple[int, int]] = []
+    for block in blocks(text):
+        if block.kind != "table":
+            pieces.extend(block_sentences(text, block))
+        elif block.end - block.start <= _MOST_CHARACTERS:
+            pieces.append(_trimmed(text, block.start, block.end))
+        else:
+            # Below the head and the rule under it.
+            pieces.extend(block_sentences(text, block)[2:])
+    return pieces
 
 
 def _completed_by(piece: str, following: str) -> bool:
@@ -178,10 +193,15 @@ def score_sentences(
     best = max((p.score for p in passages), default=1.0) or 1.0
     low = min((p.score for p in passages), default=0.0)
     spread = (best - low) or 1.0
+    found = [
+        _values(query, text, passages[number], idf)
+        for (number, _, _), text in zip(places, texts, strict=True)
+    ]
+    if query.share == 1.0:
+        _carry_names([number for number, _, _ in places], texts, found)
     spans = []
-    for (number, start, end), text, cosine in zip(places, texts, cosines, strict=True):
+    for (number, start, end), values, cosine in zip(places, found, cosines, strict=True):
         passage = passages[number]
-        values = _values(query, text, passage, idf)
         values["cosine"] = cosine
         values["passage"] = (passage.score - low) / spread
         values["rank"] = 1.0 / (1 + number)
@@ -191,6 +211,26 @@ def score_sentences(
         spans.append(Span(number, start, end, row, total))
     spans.sort(key=lambda span: (-span.score, span.passage, span.start))
     return spans
+
+
+# What the sentence before names counts a little less than a name of its own.
+_CARRIED = 0.75
+
+
+def _carry_names(
+    numbers: Sequence[int], texts: Sequence[str], found: Sequence[dict[str, float]]
+) -> None:
+    """Let a sentence speak of what the one before it in its passage names.
+
+    Of a question without Chinese, names are all that Chinese sentences can share: what
+    is said of a thing in the sentence after the one that names it would never be chosen.
+    A row or an item has a topic of its own.
+    """
+    own = [values["gram_coverage"] for values in found]
+    for i in range(1, len(found)):
+        apart = _LIST_ITEM.match(texts[i]) or texts[i].startswith("|")
+        if numbers[i] == numbers[i - 1] and not apart:
+            found[i]["gram_coverage"] = max(own[i], _CARRIED * own[i - 1])
 
 
 def _values(
