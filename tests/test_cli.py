@@ -20,6 +20,7 @@ from notesqa import __version__
 from notesqa.cli import _COMMANDS, _parser, main
 from tests.conftest import BATCHNORM, DROPOUT, NOTES
 from tests.fakes import article, transmission, write_notes
+from tests.tiny_gguf import CHAT_TEMPLATE, write_model
 
 COMMANDS = [name for name in _COMMANDS if name]
 
@@ -355,6 +356,27 @@ def test_ask_heeds_the_settings_and_k_overrides_them(inside: Inside, tmp_path: P
 
     assert documents() == 1
     assert documents("-k", "8") == 2
+
+
+@pytest.mark.parametrize("template", [None, CHAT_TEMPLATE])
+def test_a_model_without_a_template_is_told_once(
+    inside: Inside, tmp_path: Path, template: str | None
+) -> None:
+    home = write_notes(tmp_path / "home", NOTES)
+    model = write_model(tmp_path / "plain.gguf", template=template)
+    (home / "notesqa.toml").write_text(
+        f'[llm]\nmodel = "{model}"\nthreads = 1\nmax_answer_tokens = 8\n'
+    )
+    told = inside("--home", home, "ask", "Dropout 测试时怎么做?", "--json").stderr
+    silent = inside("--home", home, "--quiet", "ask", "Dropout 测试时怎么做?").stderr
+    without = inside("--home", home, "ask", "Dropout 测试时怎么做?", "--no-llm").stderr
+    assert (silent, without) == ("", "")
+    if template is None:
+        assert told.count("\n") == 1
+        assert told.startswith("notesqa: plain brings no chat template")
+        assert "notesqa model list" in told
+    else:
+        assert told == ""
 
 
 def test_a_refusal_is_exit_1(inside: Inside, built: Path) -> None:

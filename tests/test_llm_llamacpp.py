@@ -18,7 +18,7 @@ from notesqa.answering.grammar import answer_grammar
 from notesqa.answering.refusal import REFUSAL_EN, REFUSAL_ZH
 from notesqa.config import Home, LlmSettings
 from notesqa.errors import ModelError
-from notesqa.llm import Message, open_chat_model
+from notesqa.llm import Message, open_chat_model, remark
 from notesqa.llm.llamacpp import LlamaCppChatModel, locate
 from notesqa.llm.machine import available_memory, physical_cores, total_memory
 from notesqa.llm.template import pieces
@@ -330,6 +330,10 @@ def test_nothing_is_written_to_the_terminal(tiny: Path) -> None:
     assert done.stdout.strip().isdigit()
 
 
+def test_a_model_with_a_template_is_passed_over_in_silence(model: LlamaCppChatModel) -> None:
+    assert remark(model) == ""
+
+
 # -- templates -----------------------------------------------------------------------------
 
 
@@ -338,6 +342,7 @@ def test_a_model_without_a_template_gets_a_plain_dialogue(tmp_path: Path) -> Non
     model = LlamaCppChatModel(LlmSettings(model=str(path), threads=1))
     try:
         assert not model.has_template
+        assert "plain brings no chat template" in remark(model)
         assert written(model, max_tokens=5)
     finally:
         model.close()

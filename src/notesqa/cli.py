@@ -274,7 +274,7 @@ def _serve(args: argparse.Namespace, home: Home, settings: Settings) -> int:
 
 
 def _ask(args: argparse.Namespace, home: Home, settings: Settings) -> int:
-    from notesqa.answering import Delta, Finished
+    from notesqa.answering import Delta, Finished, Found
 
     cancel = threading.Event()
     live = sys.stdout.isatty() and not args.json
@@ -285,7 +285,9 @@ def _ask(args: argparse.Namespace, home: Home, settings: Settings) -> int:
         answer = None
         try:
             for event in notes.stream(args.question, k=args.k, llm=not args.no_llm, cancel=cancel):
-                if isinstance(event, Delta) and live and uses_model:
+                if isinstance(event, Found) and uses_model and not args.quiet:
+                    _remark_on_model(notes)
+                elif isinstance(event, Delta) and live and uses_model:
                     print(_shown(event.text), end="", flush=True)
                 elif isinstance(event, Finished):
                     answer = event.answer
@@ -310,6 +312,15 @@ def _ask(args: argparse.Namespace, home: Home, settings: Settings) -> int:
     if answer.stopped:
         return INTERRUPTED
     return NOTHING if answer.refused else OK
+
+
+def _remark_on_model(notes: Notes) -> None:
+    """Say on stderr what the user should know of the chat model, which is loaded by now."""
+    from notesqa.llm import remark
+
+    model = notes.chat_model()
+    if model is not None and (said := remark(model)):
+        print(f"notesqa: {_one_line(said)}", file=sys.stderr)
 
 
 def answer_record(answer: Answer) -> dict[str, Any]:

@@ -78,3 +78,14 @@ def open_chat_model(settings: LlmSettings, home: Home) -> ChatModel | None:
 
         return LlamaCppChatModel(settings, home)
     return None
+
+
+def remark(model: ChatModel) -> str:
+    """What the user should know of a loaded model, with what to do about it; mostly nothing."""
+    # Only a file can lack a template: a server applies its own.
+    if getattr(model, "has_template", True):
+        return ""
+    return (
+        f"{model.name} brings no chat template and may answer badly;"
+        " choose an instruct or chat model: notesqa model list"
+    )
