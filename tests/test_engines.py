@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
+import random
 import shutil
 import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -18,10 +20,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from notesqa.catalog import Catalog, NewChunk, NewDocument, text_key
 from notesqa.engines import STATE_FILE, ChangeLog, Progress, read_state, writing
-from notesqa.engines.lexical import LexicalEngine
+from notesqa.engines.lexical import LexicalEngine, alike, letters_of
 from notesqa.engines.vectors import VectorEngine
 from notesqa.errors import Cancelled, CatalogError
 from notesqa.records import Chunk, Document, Entry, Source
@@ -354,11 +357,11 @@ class TestContract:
             "import os, signal, sys\n"
             "from pathlib import Path\n"
             "from notesqa.catalog import Catalog\n"
-            "import notesqa.engines.lexical as lexical, notesqa.engines.vectors as vectors\n"
+            "import notesqa.engines.following as following\n"
             "from tests.test_engines import KINDS\n"
             "def die(*_):\n"
             "    os.kill(os.getpid(), signal.SIGKILL)\n"
-            "lexical.write_state = vectors.write_state = die\n"
+            "following.write_state = die\n"
             "folder = Path(sys.argv[1])\n"
             "KINDS[sys.argv[2]].open(folder, '1').catch_up(Catalog(folder))\n"
         )
@@ -486,7 +489,7 @@ class TestContract:
             raise OSError(28, os.strerror(28))
 
         with monkeypatch.context() as patched:
-            patched.setattr(f"notesqa.engines.{kind.name}.write_state", full)
+            patched.setattr("notesqa.engines.following.write_state", full)
             with pytest.raises(CatalogError, match="No space left") as caught:
                 engine.catch_up(catalog)
         assert "free space" in caught.value.hint
@@ -549,12 +552,224 @@ def test_deleted_chunks_do_not_pile_up(catalog: Catalog, lexical: LexicalEngine)
         lexical.catch_up(catalog)
     state = read_state(lexical._folder)
     assert state is not None
-    assert state.dead <= 1
+    assert state.figures["dead"] <= 1
     assert lexical.idf("words", ["卷积"])["卷积"] == pytest.approx(0.47, abs=0.5)
     assert lexical.size() == 3
 
 
+def segments(tmp_path: Path) -> list[Path]:
+    """The files that tantivy reads."""
+    folder = tmp_path / "lexical" / "segments"
+    return sorted(p for p in folder.iterdir() if p.suffix != ".lock" and p.name[0] != ".")
+
+
+@pytest.mark.parametrize("part", range(7))
+def test_a_flipped_bit_is_noticed(
+    catalog: Catalog, lexical: LexicalEngine, tmp_path: Path, part: int
+) -> None:
+    """In any file, at any place: where tantivy itself would panic, or find something else."""
+    wanted = search_lexical(lexical, catalog, "bert 卷积")
+    bits = random.Random(part)
+    assert len(segments(tmp_path)) == 7
+    for _ in range(12):
+        file = segments(tmp_path)[part]
+        data = bytearray(file.read_bytes())
+        data[bits.randrange(len(data))] ^= 1 << bits.randrange(8)
+        # Not in place: the engine that is open reads its files as memory.
+        (tmp_path / "flipped").write_bytes(data)
+        (tmp_path / "flipped").replace(file)
+        again = LexicalEngine(tmp_path / "lexical", analyze, "1")
+        again.catch_up(catalog)
+        assert search_lexical(again, catalog, "bert 卷积") == wanted, file.name
+        assert LexicalEngine(tmp_path / "lexical", analyze, "1").is_current(catalog)
+
+
+def test_damage_under_an_open_index_is_told_and_made_good(
+    catalog: Catalog, lexical: LexicalEngine, tmp_path: Path
+) -> None:
+    wanted = search_lexical(lexical, catalog, "bert 卷积")
+    for file in segments(tmp_path):
+        if file.suffix in (".term", ".idx", ".fast"):
+            with file.open("r+b") as stream:
+                stream.write(b"\xff" * file.stat().st_size)
+    with pytest.raises(CatalogError, match="word index") as caught:
+        lexical.search({"bert": 1.0, "卷积": 1.0}, {}, 9)
+    assert caught.value.hint
+    assert lexical.commit == 0
+    lexical.catch_up(catalog)
+    assert search_lexical(lexical, catalog, "bert 卷积") == wanted
+
+
+def test_leftovers_of_a_stopped_build_are_no_damage(
+    catalog: Catalog, lexical: LexicalEngine, tmp_path: Path
+) -> None:
+    (segments(tmp_path)[0].parent / f"{'0' * 32}.idx").write_bytes(b"half of a segment")
+    assert LexicalEngine(tmp_path / "lexical", analyze, "1").is_current(catalog)
+
+
+@given(
+    word=st.text(alphabet="abcd", min_size=3, max_size=7),
+    known=st.sets(st.text(alphabet="abcd", min_size=2, max_size=8), max_size=12),
+)
+def test_slips_are_those_of_difflib(word: str, known: set[str]) -> None:
+    """What is left out before the comparison would not have come near."""
+    close = [term for term in known if abs(len(term) - len(word)) <= 2]
+    wanted = difflib.get_close_matches(word, close, n=4, cutoff=0.8)
+    left = alike(word, {term: letters_of(term) for term in known})
+    assert difflib.get_close_matches(word, left, n=4, cutoff=0.8) == wanted
+
+
+def test_slips(catalog: Catalog, lexical: LexicalEngine) -> None:
+    assert lexical.similar_word("adamx") == "adam"
+    assert lexical.similar_word("bert") == ""
+    assert lexical.similar_word("zzzz") == ""
+    put(catalog, {"d": "yolo transformer"})
+    assert lexical.similar_word("trasnformer") == ""
+    lexical.catch_up(catalog)
+    assert lexical.similar_word("trasnformer") == "transformer", "what came since is known"
+
+
 # -- vectors ---------------------------------------------------------------------------------
+
+
+class VectorLog:
+    """A change log of nothing but vectors: each commit adds some rows and removes some keys."""
+
+    identity = "log"
+
+    def __init__(self, *commits: tuple[NDArray[np.float32], Sequence[int]]) -> None:
+        self.commits = list(commits)
+
+    def head(self) -> int:
+        return len(self.commits)
+
+    def oldest(self) -> int:
+        return 0
+
+    def _added(self, until: int) -> list[tuple[int, int, NDArray[np.float16]]]:
+        """The commit, the key and the vector of every row there was."""
+        rows = [(n, row) for n, (rows, _) in enumerate(self.commits, 1) for row in rows]
+        return [
+            (n, key, row.astype(np.float16)) for key, (n, row) in enumerate(rows, 100) if n <= until
+        ]
+
+    def _gone(self, since: int, until: int) -> set[int]:
+        return {key for _, keys in self.commits[since:until] for key in keys}
+
+    def removed(self, since: int, until: int) -> list[int]:
+        return sorted(self._gone(since, until))
+
+    def entries(self, since: int, until: int) -> Iterator[Entry]:
+        raise NotImplementedError
+
+    def vectors(self, since: int, until: int, embedder: str) -> Iterator[tuple[int, bytes]]:
+        gone = self._gone(0, until)
+        for commit, key, row in self._added(until):
+            if commit > since and key not in gone:
+                yield key, row.tobytes()
+
+    def count(self, since: int, until: int) -> int:
+        return sum(1 for _ in self.vectors(since, until, ""))
+
+    def rows(self) -> tuple[list[int], NDArray[np.float32]]:
+        """What there is in the end, as it is kept."""
+        kept = list(self.vectors(0, self.head(), ""))
+        data = b"".join(row for _, row in kept)
+        dimension = self.commits[0][0].shape[1]
+        rows = np.frombuffer(data, np.float16).reshape(len(kept), dimension)
+        return [key for key, _ in kept], rows.astype(np.float32)
+
+
+def unit(rows: NDArray[np.floating]) -> NDArray[np.float32]:
+    found = rows / np.maximum(np.linalg.norm(rows, axis=-1, keepdims=True), 1e-9)
+    return np.asarray(found, dtype=np.float32)
+
+
+def made_up(seed: int, count: int, dimension: int, likeness: float) -> NDArray[np.float32]:
+    """Unit vectors around a few centres: the nearer to 1 `likeness` is, the denser."""
+    random_ = np.random.default_rng(seed)
+    centres = unit(random_.standard_normal((3, dimension)))[random_.integers(3, size=count)]
+    noise = unit(random_.standard_normal((count, dimension)))
+    # A few components are much larger than the others, as transformers make them.
+    noise[:, : dimension // 64] *= 5
+    return unit(likeness * centres + (1 - likeness) * noise)
+
+
+def assert_exact(
+    engine: VectorEngine,
+    there: tuple[list[int], NDArray[np.float32]],
+    query: NDArray[np.float32],
+    limit: int,
+    allowed: Sequence[int] | None = None,
+) -> None:
+    keys, rows = there
+    cosines = dict(zip(keys, (rows @ query).tolist(), strict=True))
+    if allowed is not None:
+        cosines = {key: cosines[key] for key in allowed if key in cosines}
+    wanted = sorted(cosines.values(), reverse=True)[:limit]
+    found = engine.search(query, limit, allowed)
+    assert [score for _, score in found] == pytest.approx(wanted, abs=1e-6)
+    assert len({key for key, _ in found}) == len(found)
+    assert dict(found) == pytest.approx({key: cosines[key] for key, _ in found}, abs=1e-6)
+
+
+@pytest.mark.parametrize("dimension", [7, 32, 256, 384, 1024])
+@pytest.mark.parametrize("likeness", [0.0, 0.5, 0.9, 0.999])
+def test_the_nearest_are_those_of_an_exact_scan(
+    tmp_path: Path, dimension: int, likeness: float
+) -> None:
+    """Of vectors far apart and of vectors that 8 bits cannot tell apart."""
+    log = VectorLog((made_up(1, 700, dimension, likeness), ()))
+    engine = VectorEngine(tmp_path / "vectors", dimension, "e")
+    engine.catch_up(log)
+    there = log.rows()
+    for query in [*unit(there[1][:3]), *made_up(2, 5, dimension, likeness), *unit(-there[1][:1])]:
+        for limit in (1, 10, 60, 700, 9999):
+            assert_exact(engine, there, query, limit)
+        assert_exact(engine, there, query, 10, range(150, 450))
+        assert_exact(engine, there, query, 10, [*range(100, 108), 4711])
+    assert_exact(engine, there, np.zeros(dimension, np.float32), 10)
+
+
+@settings(max_examples=15)
+@given(
+    seed=st.integers(0, 1000),
+    likeness=st.sampled_from([0.0, 0.7, 0.99]),
+    commits=st.lists(
+        st.tuples(st.integers(0, 150), st.sets(st.integers(100, 400), max_size=40)),
+        min_size=1,
+        max_size=4,
+    ),
+    spike=st.booleans(),
+)
+def test_it_stays_exact_through_changes(
+    seed: int, likeness: float, commits: list[tuple[int, set[int]]], spike: bool
+) -> None:
+    """Also where a later vector has a larger component than any before."""
+    import tempfile
+
+    dimension = 64
+    gone: set[int] = set()
+    steps: list[tuple[NDArray[np.float32], list[int]]] = []
+    for number, (count, drop) in enumerate(commits):
+        rows = made_up(seed + number, count, dimension, likeness)
+        if spike and count and number:
+            rows[0] = np.eye(dimension, dtype=np.float32)[0]
+        known = 100 + sum(len(added) for added, _ in steps)
+        steps.append((rows, sorted(key for key in drop - gone if key < known)))
+        gone.update(steps[-1][1])
+    with tempfile.TemporaryDirectory() as folder:
+        log = VectorLog()
+        engine = VectorEngine(Path(folder) / "vectors", dimension, "e")
+        for step in steps:
+            log.commits.append(step)
+            engine.catch_up(log)
+        again = VectorEngine(Path(folder) / "vectors", dimension, "e")
+        assert again.is_current(log)
+        there = log.rows()
+        for query in made_up(seed + 99, 3, dimension, likeness):
+            assert_exact(engine, there, query, 8)
+            assert_exact(again, there, query, 8)
 
 
 @pytest.fixture
@@ -598,4 +813,8 @@ def test_old_files_go(catalog: Catalog, vectors: VectorEngine, tmp_path: Path) -
     (folder / "flat-1.faiss.4711").write_text("left by one that was killed")
     put(catalog, {"d": "yolo"})
     vectors.catch_up(catalog)
-    assert sorted(p.name for p in folder.iterdir()) == ["flat-2.faiss", STATE_FILE]
+    assert sorted(p.name for p in folder.iterdir()) == [
+        "coarse-2.faiss",
+        "flat-2.faiss",
+        STATE_FILE,
+    ]

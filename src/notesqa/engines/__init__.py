@@ -8,11 +8,12 @@ catalog, another embedder, a damaged or deleted folder) it builds itself anew.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from notesqa.records import Entry
 
 STATE_FILE = "state.json"
 _LONGEST_WAIT_SECONDS = 600
+_MOST_TRIES = 5
 
 
 class ChangeLog(Protocol):
@@ -48,15 +50,15 @@ class State:
         catalog: identity of the catalog that it follows.
         recipe: what its contents depend on besides the commits.
         commit: the commit that it has reached.
-        files: names of the files that hold this state, where they vary.
-        dead: how many deleted chunks still weigh in the statistics.
+        files: names of the files that hold this state; others in the folder are leftovers.
+        figures: what else has to be known of them.
     """
 
     catalog: str
     recipe: str
     commit: int
     files: tuple[str, ...] = ()
-    dead: int = 0
+    figures: Mapping[str, float] = field(default_factory=dict)
 
     def follows(self, log: ChangeLog, recipe: str) -> bool:
         """Whether `catch_up` can go on from here rather than begin anew."""
@@ -82,10 +84,8 @@ def read_state(folder: Path) -> State | None:
         files = tuple(str(name) for name in raw["files"])
         if not files or any(Path(name).name != name for name in files):
             return None
-        return State(
-            str(raw["catalog"]), str(raw["recipe"]), int(raw["commit"]), files,
-            int(raw.get("dead", 0)),
-        )  # fmt: skip
+        figures = {str(name): float(value) for name, value in raw.get("figures", {}).items()}
+        return State(str(raw["catalog"]), str(raw["recipe"]), int(raw["commit"]), files, figures)
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
@@ -137,8 +137,15 @@ def fresh_folder(folder: Path) -> None:
         CatalogError: it cannot be emptied or made.
     """
     try:
-        if folder.exists():
-            shutil.rmtree(folder)
+        for left in reversed(range(_MOST_TRIES)):
+            try:
+                if folder.exists():
+                    shutil.rmtree(folder)
+                break
+            except OSError as error:
+                # Somebody who still reads the former files may put a lock beside them.
+                if error.errno != errno.ENOTEMPTY or not left:
+                    raise
         folder.mkdir(parents=True)
     except OSError as error:
         raise CatalogError(

@@ -7,27 +7,23 @@ Probabilistic Relevance Framework").
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import itertools
+import json
 import math
 import os
+import struct
 import tempfile
-import threading
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import tantivy
 
-from notesqa.engines import (
-    ChangeLog,
-    Progress,
-    State,
-    fresh_folder,
-    read_state,
-    still_kept,
-    write_state,
-    writing,
-)
+from notesqa.engines import ChangeLog, Progress, State
+from notesqa.engines.following import Follower
 from notesqa.errors import CatalogError
 from notesqa.records import Entry
 
@@ -41,6 +37,12 @@ _SLIP_LENGTH = 2
 _SLIP_CUTOFF = 0.8
 _MOST_SIMILAR = 3000
 _SEGMENTS = "segments"
+_META = "meta.json"
+_SEAL = struct.Struct("<II")
+_SEAL_MAGIC = 1337
+_PIECE = 1 << 20
+# Names of figures.
+_DEAD, _CHECKSUM, _STAMP, _PARTS = "dead", "checksum", "stamp", "parts"
 _BATCH = 200
 _MOST_DEAD = 0.2
 """Share of deleted chunks, which still count in tantivy's document frequencies, above
@@ -59,10 +61,143 @@ def _analyzer() -> tantivy.TextAnalyzer:
     return tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.whitespace()).build()
 
 
-class LexicalEngine:
+# -- slips ------------------------------------------------------------------------------
+
+
+def letters_of(word: str) -> int:
+    """The set of a word's letters as bits; two letters may share one."""
+    bits = 0
+    for letter in word:
+        bits |= 1 << (ord(letter) & 63)
+    return bits
+
+
+def alike(word: str, known: Mapping[str, int]) -> list[str]:
+    """The known words that can be a slip of `word` by their length and letters.
+
+    None is left out that `difflib` finds alike by `_SLIP_CUTOFF`; it takes 30 times as
+    long for a word.
+
+    Args:
+        known: words with their `letters_of`.
+    """
+    own = letters_of(word)
+    length = len(word)
+    found = []
+    for term, letters in known.items():
+        both = length + len(term)
+        common = min(
+            length - (own & ~letters).bit_count(), len(term) - (letters & ~own).bit_count()
+        )
+        if abs(length - len(term)) <= _SLIP_LENGTH and 2 * common >= _SLIP_CUTOFF * both:
+            found.append(term)
+    return found
+
+
+# -- whether the files are whole -------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Meta:
+    """What tantivy's `meta.json` tells of an index.
+
+    Attributes:
+        checksum: its own.
+        stamp: a number that grows with every commit.
+        segments: what the names of the files in use begin with.
+    """
+
+    checksum: int
+    stamp: int
+    segments: frozenset[str]
+
+    @classmethod
+    def read(cls, folder: Path) -> _Meta:
+        """From the folder of an index.
+
+        Raises:
+            OSError: it is not there.
+            ValueError, KeyError, TypeError: it is damaged.
+        """
+        data = (folder / _META).read_bytes()
+        told = json.loads(data)
+        segments = frozenset(s["segment_id"].replace("-", "") for s in told["segments"])
+        return cls(zlib.crc32(data), int(told["opstamp"]), segments)
+
+    def files(self, folder: Path) -> list[Path]:
+        """The files in use; others are left over from a build that was stopped."""
+        return [f for f in folder.iterdir() if f.name.partition(".")[0] in self.segments]
+
+
+def _parts(files: Sequence[Path]) -> list[Path]:
+    """Those that every segment has; chunks were deleted in some only."""
+    return [file for file in files if file.suffix != ".del"]
+
+
+def _as_sealed(file: Path) -> bool:
+    """Whether a file of a segment still has the checksum that tantivy put at its end.
+
+    The end is JSON (`crc`: CRC-32 of all before it), its length and a magic number, both as
+    little-endian 32 bits.
+
+    Raises:
+        ValueError: the end is damaged.
+    """
+    crc = 0
+    with file.open("rb") as stream:
+        end = stream.seek(0, os.SEEK_END) - _SEAL.size
+        stream.seek(max(0, end))
+        length, magic = _SEAL.unpack(stream.read().rjust(_SEAL.size))
+        left = end - length
+        if magic != _SEAL_MAGIC or left < 0:
+            return False
+        stream.seek(left)
+        told = json.loads(stream.read(length))
+        stream.seek(0)
+        while left > 0 and (piece := stream.read(min(_PIECE, left))):
+            crc = zlib.crc32(piece, crc)
+            left -= len(piece)
+    return isinstance(told, dict) and told.get("crc") == crc
+
+
+@contextlib.contextmanager
+def _panics_told() -> Iterator[None]:
+    """Where tantivy panics, raise what it raises elsewhere for damaged files.
+
+    Raises:
+        ValueError: it panicked.
+    """
+    try:
+        yield
+    except BaseException as error:
+        # Its type cannot be imported.
+        if type(error).__module__ != "pyo3_runtime":
+            raise
+        raise ValueError(str(error)) from error
+
+
+@dataclass(frozen=True, slots=True)
+class _Words:
+    """An open index.
+
+    Attributes:
+        links: the folder of links that it is read through, where it has to be.
+        starting: words by their first letter, as far as somebody asked for them; see
+            `LexicalEngine._starting`.
+    """
+
+    index: tantivy.Index
+    searcher: tantivy.Searcher
+    links: tempfile.TemporaryDirectory[str] | None = None
+    starting: dict[str, dict[str, int]] = field(default_factory=dict)
+
+
+class LexicalEngine(Follower[_Words]):
     """Follower that finds chunks by the words they hold."""
 
     name = "lexical"
+    _title = "word index"
+    _failures = (ValueError, OSError)
 
     def __init__(self, folder: Path, analyze: Analyzer, recipe: str) -> None:
         """Open the index in `folder`; nothing is built before `catch_up`.
@@ -70,100 +205,73 @@ class LexicalEngine:
         Args:
             recipe: version of the analysis; another one rebuilds the index.
         """
-        self._folder = folder
         self._analyze = analyze
-        self._recipe = f"1/{recipe}"
         self._schema = _schema()
-        # In one: a search in another thread takes both or neither.
-        self._served: tuple[State, tantivy.Searcher] | None = None
-        self._lock = threading.Lock()
-        self._links: tempfile.TemporaryDirectory[str] | None = None
-        state = read_state(folder)
-        index = self._open(state) if state else None
-        if state and index:
-            self._served = (state, index.searcher())
+        # Files whose checksums were right, by name, size and time.
+        self._sound: set[tuple[str, int, int]] = set()
+        super().__init__(folder, f"2/{recipe}")
 
-    def _open(self, state: State) -> tantivy.Index | None:
-        """Open the index that `state` tells of; None where it is damaged."""
+    def _open(self, state: State) -> _Words | None:
         folder = self._folder / state.files[0]
+        links = None
         try:
-            if folder.is_dir() and not os.access(folder, os.W_OK):
-                folder = self._mirror(folder)
-            index = tantivy.Index.open(str(folder))
-            index.register_tokenizer(_ANALYZER, _analyzer())
-            index.reload()
-        except (ValueError, OSError):
+            if not self._whole(folder, state):
+                return None
+            if not os.access(folder, os.W_OK):
+                links, folder = self._mirror(folder)
+            with _panics_told():
+                index = tantivy.Index.open(str(folder))
+                index.register_tokenizer(_ANALYZER, _analyzer())
+                index.reload()
+                return _Words(index, index.searcher(), links)
+        except (ValueError, KeyError, TypeError, OSError):
             # Derived data: catch_up makes it anew.
             return None
-        return index
 
-    def _mirror(self, folder: Path) -> Path:
+    def _whole(self, folder: Path, state: State) -> bool:
+        """Whether every file is there, as it was written.
+
+        tantivy does not look: a flipped bit makes it panic, or find something else.
+        """
+        meta = _Meta.read(folder)
+        known = state.figures
+        # A later one was written by somebody who was killed before the state was.
+        if meta.checksum != known[_CHECKSUM] and meta.stamp <= known[_STAMP]:
+            return False
+        files = meta.files(folder)
+        if len(_parts(files)) < known[_PARTS] * len(meta.segments):
+            return False
+        for file in files:
+            found = file.stat()
+            mark = (file.name, found.st_size, found.st_mtime_ns)
+            if mark not in self._sound and not _as_sealed(file):
+                return False
+            self._sound.add(mark)
+        return True
+
+    def _mirror(self, folder: Path) -> tuple[tempfile.TemporaryDirectory[str], Path]:
         """A folder of links to an index on read-only ground, where tantivy can put its lock."""
-        self._links = tempfile.TemporaryDirectory(prefix="notesqa-")
-        place = Path(self._links.name)
+        links = tempfile.TemporaryDirectory(prefix="notesqa-")
+        place = Path(links.name)
         for file in folder.iterdir():
             if file.suffix != ".lock":
                 (place / file.name).symlink_to(file.resolve())
-        return place
+        return links, place
 
-    @property
-    def commit(self) -> int:
-        """The commit that the engine has reached; 0 before the first."""
-        return self._served[0].commit if self._served else 0
-
-    def is_current(self, log: ChangeLog) -> bool:
-        """Whether `catch_up` has nothing to do."""
-        state = self._served[0] if self._served else None
-        return state is not None and state.follows(log, self._recipe) and state.commit == log.head()
-
-    def usable(self, log: ChangeLog) -> bool:
-        """Whether a search finds what some commit of this catalog held."""
-        return self._served is not None and still_kept(self._served[0], log)
-
-    def catch_up(
-        self, log: ChangeLog, progress: Progress | None = None, *, wait: bool = True
-    ) -> bool:
-        """Apply the commits that came since; searches go on with the former state meanwhile.
-
-        Returns:
-            False where somebody else is at it and `wait` is False.
-
-        Raises:
-            CatalogError: the folder cannot be written.
-        """
-        if not self._lock.acquire(blocking=wait):
-            return False
-        try:
-            with writing(self._folder, wait=wait) as mine:
-                if mine:
-                    self._follow(log, progress)
-                return mine
-        except (ValueError, OSError) as error:
-            raise CatalogError(
-                f"the word index in {self._folder} cannot be written: {error}",
-                "check the folder's rights and free space, or delete it; it is made anew",
-            ) from error
-        finally:
-            self._lock.release()
-
-    def _follow(self, log: ChangeLog, progress: Progress | None) -> None:
-        head = log.head()
-        state = read_state(self._folder)
-        if state is not None and state.follows(log, self._recipe):
-            index = self._open(state)
-            if index is not None and state.commit == head:
-                self._served = (state, index.searcher())
-                return
-            gone = log.removed(state.commit, head)
-            dead = state.dead + len(gone)
-            if index is not None and dead <= _MOST_DEAD * log.count(0, head):
-                self._apply(index, log, state.commit, head, gone, dead, progress)
-                return
-        fresh_folder(self._folder)
+    def _begin(self, log: ChangeLog, head: int, progress: Progress | None) -> tuple[State, _Words]:
         (self._folder / _SEGMENTS).mkdir()
         index = tantivy.Index(self._schema, path=str(self._folder / _SEGMENTS))
         index.register_tokenizer(_ANALYZER, _analyzer())
-        self._apply(index, log, 0, head, [], 0, progress)
+        return self._apply(index, log, 0, head, [], 0, progress)
+
+    def _advance(
+        self, index: _Words, state: State, log: ChangeLog, head: int, progress: Progress | None
+    ) -> tuple[State, _Words] | None:
+        gone = log.removed(state.commit, head)
+        dead = int(state.figures.get(_DEAD, 0)) + len(gone)
+        if dead > _MOST_DEAD * log.count(0, head):
+            return None
+        return self._apply(index.index, log, state.commit, head, gone, dead, progress)
 
     def _apply(
         self,
@@ -174,7 +282,7 @@ class LexicalEngine:
         gone: Sequence[int],
         dead: int,
         progress: Progress | None,
-    ) -> None:
+    ) -> tuple[State, _Words]:
         # One thread makes one segment, which is what searches fastest.
         writer = index.writer(heap_size=_HEAP_BYTES, num_threads=1)
         try:
@@ -203,10 +311,12 @@ class LexicalEngine:
         finally:
             # Lets go of the writer's lock, whoever still holds the exception.
             writer.wait_merging_threads()
-        state = State(log.identity, self._recipe, head, (_SEGMENTS,), dead)
-        write_state(self._folder, state)
         index.reload()
-        self._served = (state, index.searcher())
+        meta = _Meta.read(self._folder / _SEGMENTS)
+        parts = len(_parts(meta.files(self._folder / _SEGMENTS))) // max(1, len(meta.segments))
+        figures = {_DEAD: dead, _CHECKSUM: meta.checksum, _STAMP: meta.stamp, _PARTS: parts}
+        state = State(log.identity, self._recipe, head, (_SEGMENTS,), figures)
+        return state, _Words(index, index.searcher())
 
     def _delete(self, writer: tantivy.IndexWriter, keys: Sequence[int]) -> None:
         # Not by term: tantivy-py 0.27 takes an int for a signed term, which nothing matches.
@@ -216,43 +326,66 @@ class LexicalEngine:
 
     # -- searching -------------------------------------------------------------
 
-    def _ready(self) -> tantivy.Searcher:
-        if self._served is None:
-            raise CatalogError("there is no word index yet", "build it: notesqa index")
-        return self._served[1]
+    @contextlib.contextmanager
+    def _searching(self) -> Iterator[tantivy.Searcher]:
+        """What is searched.
+
+        Raises:
+            CatalogError: there is nothing yet, or its files were damaged since it was opened.
+        """
+        words = self._ready()
+        try:
+            with _panics_told():
+                yield words.searcher
+        except ValueError as error:
+            if self._served and self._served[1] is words:
+                self._served = None
+            raise CatalogError(
+                f"the word index in {self._folder} is damaged", "ask again: it is made anew"
+            ) from error
 
     def size(self) -> int:
         """How many chunks are indexed."""
-        return int(self._ready().num_docs)
+        return int(self._ready().searcher.num_docs)
 
     def idf(self, field: str, terms: Sequence[str]) -> dict[str, float]:
         """Inverse document frequency of each term: ln(1 + (N - n + 0.5) / (n + 0.5))."""
-        searcher = self._ready()
-        total = searcher.num_docs
         found = {}
-        for term in terms:
-            n = searcher.doc_freq(field, term)
-            found[term] = math.log(1 + (max(total - n, 0) + 0.5) / (n + 0.5))
+        with self._searching() as searcher:
+            total = searcher.num_docs
+            for term in terms:
+                n = searcher.doc_freq(field, term)
+                found[term] = math.log(1 + (max(total - n, 0) + 0.5) / (n + 0.5))
         return found
 
     def frequency(self, field: str, term: str) -> int:
         """In how many chunks a term stands."""
-        return int(self._ready().doc_freq(field, term))
+        with self._searching() as searcher:
+            return int(searcher.doc_freq(field, term))
 
     def similar_word(self, word: str) -> str:
         """The indexed word that `word` is most likely a slip of, or nothing.
 
         Nothing where `word` is indexed itself; the first letter is taken as right.
         """
-        searcher = self._ready()
-        if searcher.doc_freq("words", word):
+        if self.frequency("words", word):
             return ""
-        known = searcher.terms_with_prefix("words", word[0], limit=_MOST_SIMILAR)
-        frequent = [term for term, _ in known if abs(len(term) - len(word)) <= _SLIP_LENGTH]
-        near = difflib.get_close_matches(word, frequent, n=4, cutoff=_SLIP_CUTOFF)
+        near = difflib.get_close_matches(
+            word, alike(word, self._starting(word[0])), n=4, cutoff=_SLIP_CUTOFF
+        )
         # Letters that only changed places first: "trasnformer" is no slip of "transnormer".
         letters = sorted(word)
         return next((term for term in near if sorted(term) == letters), near[0] if near else "")
+
+    def _starting(self, letter: str) -> dict[str, int]:
+        """The most frequent words with that first letter, each with its letters."""
+        words = self._ready()
+        known = words.starting.get(letter)
+        if known is None:
+            with self._searching() as searcher:
+                found = searcher.terms_with_prefix("words", letter, limit=_MOST_SIMILAR)
+            known = words.starting[letter] = {term: letters_of(term) for term, _ in found}
+        return known
 
     def search(
         self,
@@ -285,9 +418,9 @@ class LexicalEngine:
         return found
 
     def _run(self, query: tantivy.Query, limit: int) -> list[tuple[int, float]]:
-        searcher = self._ready()
-        hits = searcher.search(query, limit=limit, count=False).hits
-        keys = searcher.fast_field_values("key", [address for _, address in hits])
+        with self._searching() as searcher:
+            hits = searcher.search(query, limit=limit, count=False).hits
+            keys = searcher.fast_field_values("key", [address for _, address in hits])
         return [(int(key or 0), float(score)) for key, (score, _) in zip(keys, hits, strict=True)]
 
     def _restricted(self, query: tantivy.Query, keys: Sequence[int]) -> tantivy.Query:
@@ -303,9 +436,9 @@ class LexicalEngine:
         self, words: Mapping[str, float], grams: Mapping[str, float]
     ) -> tantivy.Query | None:
         parts = []
-        for field, terms in (("words", words), ("grams", grams)):
+        for name, terms in (("words", words), ("grams", grams)):
             for term, weight in terms.items():
-                query = tantivy.Query.term_query(self._schema, field, term, index_option="freq")
+                query = tantivy.Query.term_query(self._schema, name, term, index_option="freq")
                 if weight != 1.0:
                     query = tantivy.Query.boost_query(query, weight)
                 parts.append((tantivy.Occur.Should, query))

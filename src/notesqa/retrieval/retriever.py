@@ -196,7 +196,8 @@ class Retriever:
         """
         with self._refresh_lock:
             head = self._catalog.head()
-            if head == self._head:
+            # An engine that finds its files damaged while it searches stands nowhere any more.
+            if head == self._head and all(engine.commit == head for engine in self.followers):
                 return head
             commit = self._catalog.commit()
             if commit is None:
