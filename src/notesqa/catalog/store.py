@@ -1,310 +1,35 @@
-"""The catalog: one SQLite file that is the only truth about a home.
-
-Documents, chunks, vectors, terms and files belong to *commits*. A rebuild is one
-transaction that adds a commit; rows carry the commit that added them and the one
-that removed them, so a reader keeps a whole state and a search engine can follow.
-Conversations live here too, with the cited text as it was.
-
-The only module that imports sqlite3 and sqlite_utils.
-"""
+"""Documents, chunks, vectors, terms and files, by commits."""
 
 from __future__ import annotations
 
-import contextlib
-import hashlib
 import json
-import sqlite3
-import threading
-import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
-from sqlite_utils import Database
-from sqlite_utils.migrations import Migrations
-
+from notesqa.catalog.conversations import Conversations
+from notesqa.catalog.file import mapped, now
+from notesqa.catalog.rows import (
+    ChunkRow,
+    Commit,
+    FileRow,
+    LiveDocument,
+    NewDocument,
+    decode_sources,
+    encode_sources,
+)
 from notesqa.errors import CatalogError
-from notesqa.records import Chunk, Document, DocumentKind, Entry, Source
-from notesqa.reports import ConversationInfo, DocumentInfo
+from notesqa.records import Document, DocumentKind, Entry
+from notesqa.reports import DocumentInfo
 
-CATALOG_FILE = "catalog.db"
 _IN_LIMIT = 500
 
-_migrations = Migrations("notesqa")
 
-
-@_migrations(name="0001_documents_chunks_vectors")
-def _m0001(db: Database) -> None:
-    db.execute("CREATE TABLE state (key TEXT PRIMARY KEY, value TEXT NOT NULL)")
-    db.execute(
-        "CREATE TABLE commits (id INTEGER PRIMARY KEY, created TEXT NOT NULL, recipe TEXT NOT NULL,"
-        " embedder TEXT NOT NULL, files INTEGER NOT NULL, documents INTEGER NOT NULL,"
-        " duplicates INTEGER NOT NULL, chunks INTEGER NOT NULL, seconds REAL NOT NULL)"
-    )
-    db.execute(
-        "CREATE TABLE files (path TEXT PRIMARY KEY, size INTEGER NOT NULL,"
-        " mtime_ns INTEGER NOT NULL, hash TEXT NOT NULL, reason TEXT, reading BLOB)"
-    )
-    db.execute(
-        "CREATE TABLE documents (pk INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL,"
-        " title TEXT NOT NULL, text TEXT NOT NULL, kind TEXT NOT NULL, date TEXT,"
-        " tags TEXT NOT NULL, truncated INTEGER NOT NULL, sources TEXT NOT NULL,"
-        " hash TEXT NOT NULL, added INTEGER NOT NULL, removed INTEGER)"
-    )
-    db.execute("CREATE UNIQUE INDEX live_documents ON documents (id) WHERE removed IS NULL")
-    db.execute(
-        "CREATE TABLE chunks (pk INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL,"
-        " document INTEGER NOT NULL, ordinal INTEGER NOT NULL, start INTEGER NOT NULL,"
-        " stop INTEGER NOT NULL, line INTEGER NOT NULL, heading TEXT NOT NULL,"
-        " text TEXT NOT NULL, tokens INTEGER NOT NULL, embedded BLOB NOT NULL,"
-        " added INTEGER NOT NULL, removed INTEGER)"
-    )
-    db.execute("CREATE INDEX chunks_of_document ON chunks (document, ordinal)")
-    db.execute("CREATE INDEX chunks_by_id ON chunks (id)")
-    db.execute("CREATE INDEX chunks_removed ON chunks (removed) WHERE removed IS NOT NULL")
-    db.execute("CREATE INDEX chunks_added ON chunks (added)")
-    db.execute("CREATE TABLE embedders (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE)")
-    db.execute(
-        "CREATE TABLE vectors (embedder INTEGER NOT NULL, embedded BLOB NOT NULL,"
-        " vector BLOB NOT NULL, PRIMARY KEY (embedder, embedded)) WITHOUT ROWID"
-    )
-    db.execute(
-        "CREATE TABLE terms (document INTEGER NOT NULL, zh TEXT NOT NULL, en TEXT NOT NULL,"
-        " abbr TEXT NOT NULL)"
-    )
-    db.execute("CREATE INDEX terms_of_document ON terms (document)")
-    db.execute("INSERT INTO state VALUES ('identity', ?)", [uuid.uuid4().hex])
-    db.execute("INSERT INTO state VALUES ('oldest', '0')")
-
-
-@_migrations(name="0002_conversations")
-def _m0002(db: Database) -> None:
-    db.execute(
-        "CREATE TABLE conversations (id INTEGER PRIMARY KEY AUTOINCREMENT, title TEXT NOT NULL,"
-        " created TEXT NOT NULL, updated TEXT NOT NULL, deleted TEXT)"
-    )
-    db.execute(
-        "CREATE TABLE turns (id INTEGER PRIMARY KEY AUTOINCREMENT, conversation INTEGER NOT NULL"
-        " REFERENCES conversations (id), asked_at TEXT NOT NULL, question TEXT NOT NULL,"
-        " answer TEXT NOT NULL)"
-    )
-    db.execute("CREATE INDEX turns_of_conversation ON turns (conversation)")
-
-
-@dataclass(frozen=True, slots=True)
-class Commit:
-    """What one rebuild left.
-
-    Attributes:
-        recipe: versions of reader, chunker and their settings; a change of it
-            makes every document new.
-        embedder: name of the embedder whose vectors belong to it.
-    """
-
-    id: int
-    created: str
-    recipe: str
-    embedder: str
-    files: int
-    documents: int
-    duplicates: int
-    chunks: int
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class FileRow:
-    """A file of the corpus as it was last read; `reading` is what it held."""
-
-    path: str
-    size: int
-    mtime_ns: int
-    hash: str
-    reason: str | None
-    reading: bytes | None
-
-
-@dataclass(frozen=True, slots=True)
-class NewChunk:
-    """A chunk to be committed, the line breaks before it, and its embedded text's key."""
-
-    chunk: Chunk
-    line: int
-    embedded: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class NewDocument:
-    """A document to be committed with its chunks and the terms found in it."""
-
-    document: Document
-    hash: str
-    chunks: tuple[NewChunk, ...]
-    terms: tuple[tuple[str, str, str], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class LiveDocument:
-    """What is needed to tell whether a document has changed."""
-
-    pk: int
-    id: str
-    hash: str
-    sources: str
-
-
-@dataclass(frozen=True, slots=True)
-class ChunkRow:
-    """A chunk joined with what its document says of it.
-
-    Attributes:
-        opening: the first 300 characters of the document.
-    """
-
-    pk: int
-    id: str
-    document_pk: int
-    document_id: str
-    ordinal: int
-    start: int
-    end: int
-    heading: tuple[str, ...]
-    text: str
-    title: str
-    source: str
-    kind: str
-    date: str | None
-    tags: tuple[str, ...]
-    opening: str
-
-
-def text_key(text: str) -> bytes:
-    """The key under which the vector of `text` is kept (16 bytes of BLAKE2b)."""
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
-@contextlib.contextmanager
-def _mapped(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.Error as error:
-        text = str(error)
-        if "readonly" in text or "unable to open" in text:
-            raise CatalogError(
-                f"cannot write to {path.parent}: {text}", "check the rights of the index folder"
-            ) from error
-        if "I/O" in text:
-            raise CatalogError(
-                f"the disk that holds {path.parent} fails: {text}",
-                "look whether it is full or damaged",
-            ) from error
-        if "full" in text:
-            raise CatalogError(
-                f"the disk that holds {path.parent} is full", "free some space and run again"
-            ) from error
-        if "locked" in text or "busy" in text:
-            raise CatalogError(
-                f"{path} is in use by another program", "wait for it to end and run again"
-            ) from error
-        if isinstance(error, sqlite3.DatabaseError) and (
-            "malformed" in text or "not a database" in text or "corrupt" in text
-        ):
-            raise CatalogError(
-                f"{path} is damaged: {text}",
-                "move it away and run: notesqa index --full (only saved conversations are lost)",
-            ) from error
-        raise CatalogError(f"{path}: {text}", "run: notesqa doctor") from error
-
-
-class Catalog:
+class Catalog(Conversations):
     """The catalog of one home. Safe to use from several threads.
 
     Raises:
         CatalogError: from every method, when SQLite fails.
     """
-
-    def __init__(self, folder: Path, *, write: bool = False) -> None:
-        """Open the catalog in `folder`; with `write` make or migrate it.
-
-        Raises:
-            CatalogError: not there (without `write`), of another version, damaged,
-                or not writable.
-        """
-        self.path = folder / CATALOG_FILE
-        self._lock = threading.RLock()
-        if write:
-            try:
-                folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise CatalogError(
-                    f"cannot make the index folder {folder}: {error.strerror}",
-                    "check the rights of its parent",
-                ) from error
-        elif not self.path.is_file():
-            raise CatalogError("there is no index yet", "build it: notesqa index")
-        with _mapped(self.path):
-            self._db = self._connect(write)
-            try:
-                self._bring_up_to_date(write)
-            except BaseException:
-                self.close()
-                raise
-        self._place = _place(self.path)
-
-    def _bring_up_to_date(self, write: bool) -> None:
-        known = {migration.name for migration in _migrations._migrations}
-        if {migration.name for migration in _migrations.applied(self._db)} - known:
-            raise CatalogError(
-                "the index was made by a newer notesqa",
-                f"install that one again, or delete {self.path.parent} and index anew",
-            )
-        if write:
-            _migrations.apply(self._db)
-        elif _migrations.pending(self._db):
-            raise CatalogError(
-                "the index was made by an older notesqa", "bring it up to date: notesqa index"
-            )
-
-    @property
-    def is_gone(self) -> bool:
-        """Whether the file was deleted or replaced since it was opened."""
-        return _place(self.path) != self._place
-
-    def _connect(self, write: bool) -> Database:
-        connection = sqlite3.connect(
-            f"{self.path.resolve().as_uri()}?mode={'rwc' if write else 'rw'}",
-            uri=True,
-            timeout=30,
-            check_same_thread=False,
-        )
-        try:
-            if write:
-                # The probe row finds a read-only folder before any work is done.
-                connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.OperationalError as error:
-            connection.close()
-            if write or "malformed" in str(error):
-                raise
-            # On read-only media WAL cannot be used; nobody can write there either.
-            connection = sqlite3.connect(
-                f"{self.path.resolve().as_uri()}?mode=ro&immutable=1",
-                uri=True,
-                check_same_thread=False,
-            )
-        connection.execute("PRAGMA synchronous = NORMAL")
-        return Database(connection, execute_plugins=False)
-
-    def close(self) -> None:
-        """Close the connection; the catalog cannot be used afterwards."""
-        with self._lock, contextlib.suppress(sqlite3.Error):
-            self._db.conn.close()
-
-    def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
-        with self._lock, _mapped(self.path):
-            return list(self._db.execute(sql, values).fetchall())
 
     # -- commits -------------------------------------------------------------
 
@@ -364,7 +89,7 @@ class Catalog:
             purge: engines begin anew, and the rows of commits before the last are
                 forgotten; what this commit removes stays for searches under way.
         """
-        with self._lock, _mapped(self.path), self._db.atomic() as db:
+        with self._lock, mapped(self.path), self._db.atomic() as db:
             number = self.head() + 1
             db.table("files").upsert_all(
                 (
@@ -405,7 +130,7 @@ class Catalog:
                 f"INSERT INTO commits VALUES (?, ?, ?, ?, ({count} files),"
                 f" ({count} documents WHERE removed IS NULL), ?,"
                 f" ({count} chunks WHERE removed IS NULL), ?)",
-                [number, _now(), recipe, embedder, duplicates, seconds],
+                [number, now(), recipe, embedder, duplicates, seconds],
             )
         commit = self.commit()
         if commit is None:
@@ -459,7 +184,7 @@ class Catalog:
         """Note the new size and time of files whose content is as it was."""
         rows = [(f.size, f.mtime_ns, f.path) for f in files]
         if rows:
-            with self._lock, _mapped(self.path), self._db.atomic() as db:
+            with self._lock, mapped(self.path), self._db.atomic() as db:
                 db.conn.executemany("UPDATE files SET size = ?, mtime_ns = ? WHERE path = ?", rows)
 
     # -- vectors -------------------------------------------------------------
@@ -480,7 +205,7 @@ class Catalog:
 
     def add_vectors(self, embedder: str, vectors: Iterable[tuple[bytes, bytes]]) -> None:
         """Keep vectors (fp16 bytes) at once, so that an interrupted rebuild resumes here."""
-        with self._lock, _mapped(self.path), self._db.atomic() as db:
+        with self._lock, mapped(self.path), self._db.atomic() as db:
             number = self._embedder(embedder, make=True)
             db.conn.executemany(
                 "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?)",
@@ -489,7 +214,7 @@ class Catalog:
 
     def prune_vectors(self, embedder: str) -> None:
         """Forget the vectors that no chunk and no `embedder` needs."""
-        with self._lock, _mapped(self.path), self._db.atomic() as db:
+        with self._lock, mapped(self.path), self._db.atomic() as db:
             db.execute("DELETE FROM vectors WHERE embedder <> ?", [self._embedder(embedder)])
             db.execute("DELETE FROM vectors WHERE embedded NOT IN (SELECT embedded FROM chunks)")
 
@@ -686,77 +411,6 @@ class Catalog:
         rows = self._rows("PRAGMA quick_check(5)")
         return [row[0] for row in rows if row[0] != "ok"]
 
-    # -- conversations -----------------------------------------------------------
-
-    def conversations(self, query: str = "") -> list[ConversationInfo]:
-        """Kept conversations, latest first; with `query` those that hold it."""
-        escaped = query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-        like = f"%{escaped}%"
-        rows = self._rows(
-            "SELECT c.id, c.title, c.created, c.updated, count(t.id) FROM conversations c"
-            " LEFT JOIN turns t ON t.conversation = c.id WHERE c.deleted IS NULL AND (? = '' OR"
-            " c.title LIKE ? ESCAPE '\\' OR EXISTS (SELECT 1 FROM turns q WHERE"
-            " q.conversation = c.id AND (q.question LIKE ? ESCAPE '\\' OR EXISTS (SELECT 1 FROM"
-            " json_each(q.answer, '$.sentences') s WHERE json_extract(s.value, '$.text')"
-            " LIKE ? ESCAPE '\\'))))"
-            " GROUP BY c.id ORDER BY c.updated DESC, max(t.id) DESC, c.id DESC",
-            [query, like, like, like],
-        )
-        return [ConversationInfo(*row) for row in rows]
-
-    def turns(self, conversation: int) -> list[tuple[str, str]]:
-        """Time and answer (JSON) of every turn, in order."""
-        return self._rows(
-            "SELECT asked_at, answer FROM turns WHERE conversation = ? ORDER BY id", [conversation]
-        )
-
-    def add_turn(self, conversation: int | None, title: str, question: str, answer: str) -> int:
-        """Keep a turn, in a new conversation where none is named; returns its id.
-
-        A deleted conversation that goes on is there again.
-        """
-        now = _now()
-        with self._lock, _mapped(self.path), self._db.atomic() as db:
-            if conversation is None:
-                conversation = db.execute(
-                    "INSERT INTO conversations (title, created, updated) VALUES (?, ?, ?)",
-                    [title, now, now],
-                ).lastrowid
-            if conversation is None:
-                raise CatalogError("the conversation was not kept", "run: notesqa doctor")
-            self._change_conversation(
-                "UPDATE conversations SET updated = ?, deleted = NULL WHERE id = ?",
-                now,
-                conversation,
-            )
-            db.execute(
-                "INSERT INTO turns (conversation, asked_at, question, answer) VALUES (?, ?, ?, ?)",
-                [conversation, now, question, answer],
-            )
-        return conversation
-
-    def _change_conversation(self, sql: str, value: str | None, conversation: int) -> None:
-        if self._db.execute(sql, [value, conversation]).rowcount != 1:
-            raise CatalogError(
-                f"there is no conversation {conversation}", "it was kept in another index"
-            )
-
-    def rename_conversation(self, conversation: int, title: str) -> None:
-        """Give a conversation another title."""
-        with self._lock, _mapped(self.path), self._db.atomic():
-            self._change_conversation(
-                "UPDATE conversations SET title = ? WHERE id = ?", title, conversation
-            )
-
-    def mark_conversation(self, conversation: int, *, deleted: bool) -> None:
-        """Delete a conversation so that it can be restored, or restore it."""
-        with self._lock, _mapped(self.path), self._db.atomic():
-            self._change_conversation(
-                "UPDATE conversations SET deleted = ? WHERE id = ?",
-                _now() if deleted else None,
-                conversation,
-            )
-
 
 # CROSS JOIN and the plus signs hold SQLite to walking the chunks by key: left to itself
 # it may begin at the other table, and then every page costs the whole catalog.
@@ -779,28 +433,6 @@ def _chunk_row(row: Any) -> ChunkRow:
     )  # fmt: skip
 
 
-def encode_sources(sources: Sequence[Source]) -> str:
-    """Sources as the JSON that the catalog keeps."""
-    return json.dumps([[s.path, s.line] for s in sources], ensure_ascii=False)
-
-
-def decode_sources(raw: str) -> tuple[Source, ...]:
-    """The inverse of `encode_sources`."""
-    return tuple(Source(path, line) for path, line in json.loads(raw))
-
-
-def _place(path: Path) -> tuple[int, int] | None:
-    try:
-        stat = path.stat()
-    except OSError:
-        return None
-    return stat.st_dev, stat.st_ino
-
-
 def _parts(items: list[Any]) -> Iterator[list[Any]]:
     for first in range(0, len(items), _IN_LIMIT):
         yield items[first : first + _IN_LIMIT]
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
