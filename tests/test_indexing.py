@@ -679,7 +679,7 @@ def test_a_copy_that_fails_leaves_no_half_note(
         Path(target).write_text("half")
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr("notesqa.indexing.shutil.copyfile", full)
+    monkeypatch.setattr("notesqa.adding.shutil.copyfile", full)
     copied, failed = add_paths(home, [inbox])
     assert copied == []
     assert [Path(path).name for path, _ in failed] == ["one.txt", "two.md"]

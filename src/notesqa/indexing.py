@@ -9,30 +9,26 @@ else is one transaction at the end.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import json
-import os
-import shutil
-import stat
 import threading
 import time
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from notesqa.catalog import Catalog, FileRow, NewChunk, NewDocument, encode_sources, text_key
+from notesqa.adding import REPLACED_FOLDER, add_paths
+from notesqa.catalog import Catalog, NewChunk, NewDocument, encode_sources, text_key
 from notesqa.chunking import VERSION as CHUNKING_VERSION
 from notesqa.chunking import chunk
-from notesqa.errors import Cancelled, CatalogError, CorpusError
+from notesqa.errors import Cancelled, CatalogError
 from notesqa.notes import VERSION as READING_VERSION
-from notesqa.notes import ReadFile, gather, read_file, supported
-from notesqa.records import Document, Source
-from notesqa.reports import IndexEvent, IndexReport, Pending, Stage
+from notesqa.notes import gather
+from notesqa.records import Document
+from notesqa.reports import IndexEvent, IndexReport, Stage
+from notesqa.scanning import USERDICT, corpus_files, pending, read_corpus
 from notesqa.text.terms import defined_terms
 
 if TYPE_CHECKING:
@@ -40,10 +36,21 @@ if TYPE_CHECKING:
     from notesqa.embedding import Embedder
     from notesqa.engines import ChangeLog, Progress
 
+__all__ = [
+    "LOCK_FILE",
+    "REPLACED_FOLDER",
+    "USERDICT",
+    "Follower",
+    "add_paths",
+    "corpus_files",
+    "embedded_text",
+    "pending",
+    "rebuild",
+    "rebuild_lock",
+    "recipe",
+]
+
 LOCK_FILE = "rebuild.lock"
-REPLACED_FOLDER = ".replaced"
-USERDICT = "userdict.txt"
-"""Words for the segmenter, not a note."""
 _EMBED_BATCH = 256
 
 
@@ -67,206 +74,6 @@ def embedded_text(title: str, heading: Sequence[str], text: str) -> str:
     """
     above = [part for part in (title, *heading) if part and part not in text]
     return "\n".join([*above, text])
-
-
-# -- scanning --------------------------------------------------------------------
-
-
-def corpus_files(corpus: Path) -> Iterator[Path]:
-    """Every file below `corpus` that is a note by its suffix, in order of path.
-
-    Hidden files and folders are left out; a folder reached twice through links is
-    visited once. A folder that cannot be listed is yielded itself, so that it is told.
-
-    Raises:
-        CorpusError: `corpus` is there and cannot be listed.
-    """
-    seen: set[tuple[int, int]] = set()
-
-    def walk(folder: Path) -> Iterator[Path]:
-        try:
-            found = folder.stat()
-            entries = sorted(folder.iterdir(), key=lambda p: p.name)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            if folder == corpus:
-                # Else every note would seem to be gone.
-                raise CorpusError(
-                    f"cannot read the notes in {corpus}: {error.strerror}",
-                    "check that folder and its rights",
-                ) from error
-            yield folder
-            return
-        if (found.st_dev, found.st_ino) in seen:
-            return
-        seen.add((found.st_dev, found.st_ino))
-        for entry in entries:
-            if entry.name.startswith(".") or (folder == corpus and entry.name == USERDICT):
-                continue
-            if _is_folder(entry):
-                yield from walk(entry)
-                if supported(entry):
-                    # A folder named like a note: say so rather than pass it over.
-                    yield entry
-            elif supported(entry):
-                yield entry
-
-    yield from walk(corpus)
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:
-        return False
-
-
-def pending(home: Home, catalog: Catalog | None) -> Pending:
-    """What a rebuild would find, judged by size and time of change alone."""
-    known = catalog.file_stats() if catalog else {}
-    added, changed, seen = [], [], set()
-    for path in corpus_files(home.corpus):
-        relative = _relative(path, home)
-        seen.add(relative)
-        if relative not in known:
-            added.append(relative)
-            continue
-        try:
-            found = path.stat()
-        except OSError:
-            continue
-        if (found.st_size, found.st_mtime_ns) != known[relative][:2]:
-            changed.append(relative)
-    return Pending(tuple(added), tuple(changed), tuple(p for p in known if p not in seen))
-
-
-def _relative(path: Path, home: Home) -> str:
-    """The path in the home; bytes that are no UTF-8 are written as `\\xff`."""
-    return os.fsencode(path.relative_to(home.path).as_posix()).decode("utf-8", "backslashreplace")
-
-
-# -- adding files to the corpus ------------------------------------------------------
-
-
-def add_paths(
-    home: Home, paths: Iterable[str | os.PathLike[str]]
-) -> tuple[list[str], list[tuple[str, str]]]:
-    """Copy files, or the notes below folders, into the corpus.
-
-    A file that the corpus has already is left alone; one of the same name and
-    other content takes its place, and the old one is kept under `corpus/.replaced/`.
-
-    Returns:
-        The copied files relative to the home, and `(path, reason)` of those that
-        could not be copied.
-    """
-    copied: list[str] = []
-    failed: list[tuple[str, str]] = []
-    placed: set[Path] = set()
-    for named in paths:
-        try:
-            found = _named(home, named)
-        except CorpusError as error:
-            failed.append((str(named), error.message))
-            continue
-        except (OSError, RuntimeError) as error:
-            # RuntimeError: `~somebody` who is not known here.
-            failed.append((str(named), getattr(error, "strerror", None) or str(error)))
-            continue
-        for file, place in found:
-            target = home.corpus / place
-            try:
-                if target in placed and _hash_file(target) != _hash_file(file):
-                    failed.append((str(file), "another file of this name was just added"))
-                    continue
-                placed.add(target)
-                if _copy(file, target, home.corpus):
-                    copied.append(_relative(target, home))
-            except OSError as error:
-                failed.append((str(file), error.strerror or str(error)))
-    return copied, failed
-
-
-def _named(home: Home, named: str | os.PathLike[str]) -> list[tuple[Path, Path]]:
-    """The files that a path names, with their places in the corpus.
-
-    Raises:
-        CorpusError: it names no notes.
-        OSError, RuntimeError: it cannot be looked at.
-    """
-    if not os.fspath(named):
-        raise CorpusError("no such file")
-    path = Path(named).expanduser().resolve()
-    corpus = home.corpus.resolve()
-    if not path.exists():
-        raise CorpusError("no such file")
-    if path.is_relative_to(corpus):
-        return []
-    if path.is_dir():
-        if corpus.is_relative_to(path):
-            raise CorpusError("it holds the corpus itself: name the notes in it")
-        found = [
-            (file, Path(path.name) / file.relative_to(path))
-            for file in corpus_files(path)
-            if file.is_file()
-        ]
-        if not found:
-            raise CorpusError("holds no notes (.md, .txt)")
-        return found
-    if not supported(path):
-        raise CorpusError(f"{path.suffix or 'no suffix'}: no format of notes")
-    if not path.is_file():
-        raise CorpusError("not a regular file")
-    return [(path, Path(path.name))]
-
-
-def _copy(file: Path, target: Path, corpus: Path) -> bool:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if target.exists():
-        if target.is_file() and _hash_file(target) == _hash_file(file):
-            return False
-        kept = corpus / REPLACED_FOLDER / target.relative_to(corpus)
-        kept = kept.with_name(f"{datetime.now():%Y%m%d-%H%M%S-%f}-{kept.name}")
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(target, kept)
-    # A copy that is cut short must never stand as a note.
-    temporary = target.with_name(f".copying-{os.getpid()}")
-    try:
-        shutil.copyfile(file, temporary)
-        temporary.replace(target)
-    finally:
-        temporary.unlink(missing_ok=True)
-    return True
-
-
-def _hash_file(path: Path) -> str:
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-
-# -- readings: what a file held, kept so that unchanged files need not be read ---------
-
-
-def _pack(read: ReadFile) -> bytes:
-    rows = [
-        [d.id, d.title, d.text, d.kind, [[s.path, s.line] for s in d.sources], d.date,
-         list(d.tags), d.truncated]
-        for d in read.documents
-    ]  # fmt: skip
-    return zlib.compress(json.dumps(rows, ensure_ascii=False).encode("utf-8", "surrogatepass"), 1)
-
-
-def _unpack(path: str, blob: bytes) -> ReadFile:
-    rows = json.loads(zlib.decompress(blob).decode("utf-8", "surrogatepass"))
-    return ReadFile(
-        path,
-        tuple(
-            Document(r[0], r[1], r[2], r[3], tuple(Source(*s) for s in r[4]), r[5], tuple(r[6]),
-                     r[7])
-            for r in rows
-        ),
-    )  # fmt: skip
 
 
 def _document_hash(document: Document) -> str:
@@ -361,7 +168,7 @@ def rebuild(
     wanted = recipe(settings)
     anew = full or previous is None or previous.recipe != wanted
     known = catalog.files()
-    fresh, touched, gone, readings = _read(home, {} if anew else known, known, tell)
+    fresh, touched, gone, readings = read_corpus(home, {} if anew else known, known, tell)
     catalog.touch_files(touched)
     stale_vectors = previous is not None and previous.embedder != embedder.name
     if not (fresh or gone or anew or stale_vectors) and previous is not None:
@@ -452,76 +259,6 @@ def rebuild(
 
 def _unread(catalog: Catalog) -> tuple[tuple[str, str], ...]:
     return tuple((p, s[2]) for p, s in catalog.file_stats().items() if s[2] is not None)
-
-
-def _read(
-    home: Home, usable: dict[str, FileRow], known: dict[str, FileRow], tell: _Tell
-) -> tuple[list[FileRow], list[FileRow], list[str], list[ReadFile]]:
-    """Hash every file; read those whose content is not in `usable`.
-
-    Returns:
-        Files read anew, files of which only the time has changed, paths that are
-        gone, and what every readable file holds.
-    """
-    paths = list(corpus_files(home.corpus))
-    fresh: list[FileRow] = []
-    touched: list[FileRow] = []
-    readings: list[ReadFile] = []
-    seen: set[str] = set()
-    for done, path in enumerate(paths, 1):
-        relative = _relative(path, home)
-        seen.add(relative)
-        tell("scan", done, len(paths), relative)
-        row = usable.get(relative)
-        size, mtime_ns, digest = 0, 0, ""
-        try:
-            found = path.stat()
-            size, mtime_ns = found.st_size, found.st_mtime_ns
-            digest = _readable(path, found)
-            if row and row.hash == digest and row.reason is None and row.reading is not None:
-                readings.append(_unpack(relative, row.reading))
-                if (row.size, row.mtime_ns) != (size, mtime_ns):
-                    touched.append(dataclasses.replace(row, size=size, mtime_ns=mtime_ns))
-                continue
-            read = read_file(path, relative)
-            readings.append(read)
-            fresh.append(FileRow(relative, size, mtime_ns, digest, None, _pack(read)))
-            continue
-        except CorpusError as error:
-            reason = error.message
-        except OSError as error:
-            reason = error.strerror or str(error)
-        unread = FileRow(relative, size, mtime_ns, digest, reason, None)
-        if row is None or (row.reason, row.hash) != (reason, digest):
-            fresh.append(unread)
-        elif (row.size, row.mtime_ns) != (size, mtime_ns):
-            touched.append(unread)
-    return fresh, touched, [p for p in known if p not in seen], readings
-
-
-def _readable(path: Path, found: os.stat_result) -> str:
-    """The digest of a file that can be read without harm.
-
-    Raises:
-        CorpusError: it is a folder, a pipe or a device, or has a name that cannot be kept.
-    """
-    if stat.S_ISDIR(found.st_mode):
-        if supported(path):
-            raise CorpusError("a folder, not a file")
-        raise CorpusError("this folder cannot be listed")
-    if not stat.S_ISREG(found.st_mode):
-        raise CorpusError("not a regular file")
-    if not _is_utf8(path.name):
-        raise CorpusError("its name is not UTF-8: rename it")
-    return _hash_file(path)
-
-
-def _is_utf8(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _new_document(
