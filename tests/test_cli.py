@@ -17,7 +17,8 @@ from typing import Protocol
 import pytest
 
 from notesqa import __version__
-from notesqa.cli import _COMMANDS, _parser, main
+from notesqa.cli import _COMMANDS, main
+from notesqa.cli_arguments import make_parser
 from tests.conftest import BATCHNORM, DROPOUT, NOTES
 from tests.fakes import article, transmission, write_notes
 from tests.tiny_gguf import CHAT_TEMPLATE, write_model
@@ -101,7 +102,7 @@ def test_the_version() -> None:
 
 
 def helps(command: str | None) -> str:
-    parser = _parser()
+    parser = make_parser()
     if command is None:
         return parser.format_help()
     for action in parser._actions:
@@ -121,7 +122,7 @@ def test_every_command_is_explained_with_examples_that_parse(command: str | None
     for line in lines:
         shown = re.split(r" \| |  +", line)[0]
         words = shlex.split(shown)[1:]
-        parsed = _parser().parse_args(words)
+        parsed = make_parser().parse_args(words)
         assert parsed.command == (words[0] if words else None)
         if command:
             assert parsed.command == command

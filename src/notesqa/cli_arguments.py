@@ -1,0 +1,167 @@
+"""The command line's arguments, its help, and its exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any, NoReturn
+
+from notesqa import __version__
+
+OK, NOTHING, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line rather than with the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        print(f"notesqa: {message} (see: {self.prog} --help)", file=sys.stderr)
+        raise SystemExit(USAGE)
+
+
+def _count(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from error
+    if not 1 <= value <= 1000:
+        raise argparse.ArgumentTypeError(f"{value} is not between 1 and 1000")
+    return value
+
+
+def _words(text: str) -> str:
+    """An argument as UTF-8, also where the locale took its bytes for something else."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """The parser of the whole command line."""
+    parser = _Parser(
+        prog="notesqa",
+        description="Ask your own machine-learning notes. Without a command: the terminal UI.",
+        epilog="""examples:
+  notesqa                                     open the terminal UI
+  notesqa index ~/Downloads/transmission*.txt add transmissions, rebuild what changed
+  notesqa ask "DDIM 为什么比 DDPM 快"          a cited answer, or: the notes do not say
+  notesqa search "anchor free" -k 3           the passages themselves
+  notesqa status                              what is indexed, what could not be read
+
+exit codes: 0 done; 1 the notes do not say, or nothing found; 2 usage; 3 error; 130 interrupted""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"notesqa {__version__}")
+    _global_options(parser, default=None)
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+
+    def command(name: str, summary: str, examples: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(
+            name,
+            help=summary,
+            description=f"{summary[0].upper()}{summary[1:]}.",
+            epilog=f"examples:\n{examples}",
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        _global_options(sub, default=argparse.SUPPRESS)
+        return sub
+
+    def json_option(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument("--json", action="store_true", help="print JSON")
+
+    def filters(sub: argparse.ArgumentParser) -> None:
+        sub.add_argument(
+            "--source", action="append", default=[], metavar="GLOB", help="only these files"
+        )
+        sub.add_argument(
+            "--tag", action="append", default=[], metavar="TAG", help="only notes with this tag"
+        )
+        sub.add_argument("--after", metavar="DATE", help="only notes of this day or later")
+        sub.add_argument("--before", metavar="DATE", help="only notes of this day or earlier")
+
+    ask = command(
+        "ask",
+        "answer a question from the notes, every sentence cited",
+        '  notesqa ask "L1 正则化等价于什么先验?"\n'
+        '  notesqa ask "what is a receptive field" --no-llm\n'
+        '  notesqa ask "mAP 怎么算" --json | jq .answer',
+    )
+    ask.add_argument("question", type=_words, help="the question, in quotes")
+    ask.add_argument(
+        "-k",
+        type=_count,
+        default=None,
+        metavar="N",
+        help="passages to answer from (retrieval.k of notesqa.toml, else 8)",
+    )
+    ask.add_argument("--no-llm", action="store_true", help="quote the notes, without the model")
+    json_option(ask)
+
+    search = command(
+        "search",
+        "find the passages that answer",
+        '  notesqa search "感受野" -k 3\n'
+        '  notesqa search "diffusion" --source "*.md" --after 2024-01-01\n'
+        '  notesqa search "重参数" --explain',
+    )
+    search.add_argument("query", type=_words, help="question or keywords, in quotes")
+    search.add_argument(
+        "-k",
+        type=_count,
+        default=None,
+        metavar="N",
+        help="how many passages (retrieval.k of notesqa.toml, else 8)",
+    )
+    search.add_argument("--explain", action="store_true", help="show what makes up each score")
+    filters(search)
+    json_option(search)
+
+    index = command(
+        "index",
+        "add notes, if any are named, and rebuild what changed",
+        "  notesqa index\n  notesqa index ~/transmissions/*.txt notes/\n  notesqa index --full",
+    )
+    index.add_argument("paths", nargs="*", metavar="PATH", help="files or folders to copy in")
+    index.add_argument("--full", action="store_true", help="read and chunk everything anew")
+    json_option(index)
+
+    json_option(command("status", "say what the index holds", "  notesqa status --json"))
+    json_option(command("doctor", "check the installation and the index", "  notesqa doctor"))
+
+    evaluate = command(
+        "eval",
+        "measure retrieval, answers and refusals on question files",
+        "  notesqa eval benchmarks/questions/*.jsonl\n  notesqa eval mine.jsonl --json",
+    )
+    evaluate.add_argument("files", nargs="+", metavar="FILE.jsonl")
+    evaluate.add_argument("--llm", action="store_true", help="answer with the chat model")
+    json_option(evaluate)
+
+    model = command(
+        "model",
+        "list, choose, fetch or remove chat models",
+        "  notesqa model list\n"
+        "  notesqa model pull qwen3-4b\n"
+        "  notesqa model use ~/models/some-instruct.gguf\n"
+        "  notesqa model remove qwen3-4b",
+    )
+    model.add_argument("action", choices=["list", "use", "pull", "remove"])
+    model.add_argument("name", nargs="?", help="a name of the list, a GGUF file, or a server's URL")
+    model.add_argument("--server-model", default="", help="with a URL: the model's name there")
+    json_option(model)
+
+    serve = command(
+        "serve", "show the terminal UI in a browser, on this machine only", "  notesqa serve"
+    )
+    serve.add_argument("--port", type=int, default=8765, metavar="PORT", help="port (8765)")
+    return parser
+
+
+def _global_options(parser: argparse.ArgumentParser, *, default: Any) -> None:
+    parser.add_argument(
+        "--home", default=default, metavar="DIR", help="folder with corpus/ and index/"
+    )
+    parser.add_argument(
+        "--quiet",
+        action="store_true",
+        default=default if default is argparse.SUPPRESS else False,
+        help="no progress and no remarks",
+    )

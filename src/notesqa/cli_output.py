@@ -1,0 +1,256 @@
+"""What the commands print: records as JSON, and the same in words."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from notesqa.api import Notes, Status
+    from notesqa.records import Answer, Citation, Passage
+    from notesqa.reports import IndexReport
+
+
+def one_line(text: str) -> str:
+    """Text from anywhere as one safe line."""
+    from notesqa.text.terminal import safe
+
+    return " ".join(safe(text, newlines=False).split())
+
+
+def shown(text: str) -> str:
+    """Text from anywhere, safe to print."""
+    from notesqa.text.terminal import safe
+
+    return safe(text)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON, Chinese as it is."""
+    print(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def answer_record(answer: Answer) -> dict[str, Any]:
+    """An answer as `ask --json` prints it."""
+    record: dict[str, Any] = {
+        "question": answer.question,
+        "answer": answer.text,
+        "refused": answer.refused,
+        "engine": answer.engine,
+        "nearest": answer.nearest,
+        "confidence": answer.confidence,
+        "stopped": answer.stopped,
+        "unsupported": answer.unsupported,
+        "sentences": [
+            {
+                "text": s.text,
+                "citations": list(s.citations),
+                "supported": s.supported,
+                **({"reason": s.reason} if s.reason else {}),
+            }
+            for s in answer.sentences
+        ],
+        "citations": [_citation_record(c) for c in answer.citations],
+        "seconds": dict(answer.seconds),
+    }
+    if answer.alternative is not None:
+        record["alternative"] = answer_record(answer.alternative)
+    return record
+
+
+def _citation_record(citation: Citation) -> dict[str, Any]:
+    return {
+        "n": citation.n,
+        "chunk_id": citation.chunk_id,
+        "document_id": citation.document_id,
+        "title": citation.title,
+        "source": citation.source,
+        "quote": citation.quote,
+        "start": citation.start,
+        "end": citation.end,
+    }
+
+
+def print_answer(answer: Answer) -> None:
+    """Print an answer in words, with what it cites."""
+    from notesqa.records import with_marks
+    from notesqa.text.script import mostly_english
+
+    if answer.nearest:
+        english = mostly_english(answer.question)
+        print(
+            "The notes may not answer this; nearest:"
+            if english
+            else "笔记未必回答了这个问题，最接近的是："
+        )
+    apart = False
+    for number, sentence in enumerate(answer.sentences):
+        said = with_marks(sentence.text, "".join(f"[{n}]" for n in sentence.citations))
+        if number and (apart or "\n" in said):
+            print()
+        apart = "\n" in said
+        _print_wrapped(said)
+        if not sentence.supported:
+            _print_wrapped(f"⚠ {sentence.reason}", indent=2)
+    print_citations(answer)
+    if answer.alternative is not None:
+        print("\n—— quoted from the notes ——")
+        print_answer(answer.alternative)
+
+
+def print_citations(answer: Answer) -> None:
+    """Print what an answer cites, and where it stands."""
+    if answer.stopped:
+        print("(stopped)")
+    if not answer.citations:
+        return
+    print()
+    for citation in answer.citations:
+        _print_wrapped(f"[{citation.n}] {citation.title} · {citation.source}")
+        if answer.engine != "extractive":
+            _print_wrapped(" ".join(citation.quote.split()), indent=4)
+
+
+def _print_wrapped(text: str, indent: int = 0) -> None:
+    """Print text safely; on a terminal wrapped to its width, as Chinese is."""
+    text = shown(text)
+    if not sys.stdout.isatty():
+        print(" " * indent + text)
+        return
+    from notesqa.tui.flow import Piece, wrap
+
+    columns = shutil.get_terminal_size().columns
+    head = [Piece(" " * indent)] if indent else []
+    for row in text.split("\n"):
+        for line in wrap([Piece(row)], columns, first=head, rest=head):
+            print(line.text)
+
+
+def passage_record(passage: Passage) -> dict[str, Any]:
+    """A passage as `search --json` prints it."""
+    return {
+        "rank": passage.rank,
+        "score": round(passage.score, 6),
+        "chunk_id": passage.chunk_id,
+        "document_id": passage.document_id,
+        "title": passage.title,
+        "source": passage.source,
+        "heading": passage.heading,
+        "text": passage.text,
+        "start": passage.start,
+        "end": passage.end,
+        "scores": {name: round(value, 4) for name, value in passage.scores.items()},
+    }
+
+
+def print_passage(passage: Passage, query: str, notes: Notes, *, explain: bool) -> None:
+    """Print a passage that was found; on a terminal with the words of the query marked."""
+    title = " › ".join(part for part in (passage.title, passage.heading) if part)
+    if not sys.stdout.isatty():
+        text = " ".join(passage.text.split())
+        print(
+            one_line(f"{passage.rank}. {title}")
+            + f"  [{passage.score:.2f}] {one_line(passage.source)}"
+        )
+        print(f"   {one_line(text)}")
+    else:
+        from rich.console import Console
+        from rich.padding import Padding
+        from rich.text import Text
+
+        from notesqa.text.match import highlights
+
+        console = Console(highlight=False)
+        head = Text(f"{passage.rank}. {shown(title)}", style="bold")
+        head.append(f"  {passage.score:.2f} · {one_line(passage.source)}", style="dim")
+        console.print(head)
+        safe_text = shown(passage.text)
+        body = Text(safe_text)
+        for start, end in highlights(safe_text, query, notes.retriever.segmenter):
+            body.stylize("bold yellow", start, end)
+        console.print(Padding(body, (0, 0, 1, 3)))
+    if explain:
+        parts = ", ".join(f"{name} {value:.2f}" for name, value in passage.scores.items() if value)
+        print(f"   ({parts})")
+
+
+def print_report(report: IndexReport) -> None:
+    """Print what a rebuild did; what failed goes to stderr."""
+    if report.copied:
+        print(f"added to the corpus: {len(report.copied)} file{'s' * (len(report.copied) > 1)}")
+    if report.changed:
+        parts = [
+            f"{count} {word}"
+            for count, word in (
+                (report.added, "new"),
+                (report.updated, "changed"),
+                (report.removed, "gone"),
+            )
+            if count
+        ]
+        print(
+            f"commit {report.commit}: {', '.join(parts) or 'rebuilt'};"
+            f" {report.documents} documents, {report.chunks} passages,"
+            f" {report.duplicates} duplicates, {report.seconds:.1f} s"
+        )
+        for old, title in report.replaced:
+            print(one_line(f"“{title}” is whole now and replaces the excerpt “{old}”"))
+    else:
+        print(
+            f"nothing changed: {report.files} files, {report.documents} documents,"
+            f" {report.chunks} passages (commit {report.commit})"
+        )
+    for source, reason in report.unread:
+        print(f"notesqa: not read: {one_line(source)}: {one_line(reason)}", file=sys.stderr)
+    for path, reason in report.failed:
+        print(f"notesqa: not added: {one_line(path)}: {one_line(reason)}", file=sys.stderr)
+
+
+def status_record(status: Status) -> dict[str, Any]:
+    """A status as `status --json` prints it."""
+    return {
+        "home": status.home,
+        "files": status.files,
+        "documents": status.documents,
+        "duplicates": status.duplicates,
+        "chunks": status.chunks,
+        "commit": status.commit,
+        "embedder": status.embedder,
+        "unread": [{"source": source, "reason": reason} for source, reason in status.unread],
+        "followers": {name: dict(state) for name, state in status.followers.items()},
+        "pending": {
+            "added": list(status.pending.added),
+            "changed": list(status.pending.changed),
+            "removed": list(status.pending.removed),
+        },
+    }
+
+
+def print_status(status: Status) -> None:
+    """Print what the index holds and what waits."""
+    rows = [
+        ("home", status.home),
+        ("files", str(status.files)),
+        ("documents", f"{status.documents} ({status.duplicates} duplicates)"),
+        ("passages", str(status.chunks)),
+        ("commit", str(status.commit) if status.commit else "none yet: run notesqa index"),
+        ("embedder", status.embedder or "-"),
+    ]
+    for name, state in status.followers.items():
+        device = f" on {state['device']}" if "device" in state else ""
+        rows.append((name, f"commit {state['commit']}{device}"))
+    waiting = status.pending
+    if waiting:
+        rows.append(
+            (
+                "waiting",
+                f"{len(waiting.added)} new, {len(waiting.changed)} changed,"
+                f" {len(waiting.removed)} gone: run notesqa index",
+            )
+        )
+    for name, value in rows:
+        print(f"{name:<10} {one_line(value)}")
+    for source, reason in status.unread:
+        print(f"{'unread':<10} {one_line(source)}: {one_line(reason)}")
