@@ -23,6 +23,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from notesqa.catalog import Catalog, NewChunk, NewDocument, text_key
+from notesqa.config import EmbeddingSettings
+from notesqa.embedding import open_embedder
 from notesqa.engines import STATE_FILE, ChangeLog, Progress, read_state, writing
 from notesqa.engines.lexical import LexicalEngine, alike, letters_of
 from notesqa.engines.vectors import VectorEngine
@@ -729,6 +731,25 @@ def test_the_nearest_are_those_of_an_exact_scan(
         assert_exact(engine, there, query, 10, range(150, 450))
         assert_exact(engine, there, query, 10, [*range(100, 108), 4711])
     assert_exact(engine, there, np.zeros(dimension, np.float32), 10)
+
+
+def test_the_nearest_of_real_passages(tmp_path: Path) -> None:
+    """Paragraphs of this repository's notes, in the built-in embedder's vectors."""
+    embedder = open_embedder(EmbeddingSettings())
+    lines = [
+        line
+        for path in sorted((ROOT / "corpus").glob("**/*.md"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if len(line) > 30
+    ]
+    assert len(lines) > 1000
+    log = VectorLog((embedder.embed_passages(lines), ()))
+    engine = VectorEngine(tmp_path / "vectors", embedder.dimension, embedder.name)
+    engine.catch_up(log)
+    there = log.rows()
+    for query in embedder.embed_queries([*lines[::100], "什么是过拟合", "how does adam work"]):
+        assert_exact(engine, there, query, 5)
+        assert_exact(engine, there, query, 30)
 
 
 @settings(max_examples=15)

@@ -36,6 +36,7 @@ _ANALYZER = "notesqa"
 _SLIP_LENGTH = 2
 _SLIP_CUTOFF = 0.8
 _MOST_SIMILAR = 3000
+_MOST_SINGLE = 200
 _SEGMENTS = "segments"
 _META = "meta.json"
 _SEAL = struct.Struct("<II")
@@ -51,7 +52,9 @@ which the index is built anew."""
 
 def _schema() -> tantivy.Schema:
     builder = tantivy.SchemaBuilder()
-    builder.add_unsigned_field("key", indexed=True, fast=True)
+    # Twice: numbers are read fast, and words are looked up faster than numbers are.
+    builder.add_unsigned_field("key", fast=True)
+    builder.add_text_field("id", tokenizer_name="raw", index_option="basic")
     for name in ("words", "grams"):
         builder.add_text_field(name, tokenizer_name=_ANALYZER, index_option="freq")
     return builder.build()
@@ -209,7 +212,7 @@ class LexicalEngine(Follower[_Words]):
         self._schema = _schema()
         # Files whose checksums were right, by name, size and time.
         self._sound: set[tuple[str, int, int]] = set()
-        super().__init__(folder, f"2/{recipe}")
+        super().__init__(folder, f"3/{recipe}")
 
     def _open(self, state: State) -> _Words | None:
         folder = self._folder / state.files[0]
@@ -298,6 +301,7 @@ class LexicalEngine(Follower[_Words]):
                     words, grams = self._analyze(entry)
                     document = tantivy.Document()
                     document.add_unsigned("key", entry.key)
+                    document.add_text("id", str(entry.key))
                     document.add_text("words", " ".join(words))
                     document.add_text("grams", " ".join(grams))
                     writer.add_document(document)
@@ -319,10 +323,19 @@ class LexicalEngine(Follower[_Words]):
         return state, _Words(index, index.searcher())
 
     def _delete(self, writer: tantivy.IndexWriter, keys: Sequence[int]) -> None:
-        # Not by term: tantivy-py 0.27 takes an int for a signed term, which nothing matches.
         if keys:
-            members = tantivy.Query.term_set_query(self._schema, "key", list(keys))
-            writer.delete_documents_by_query(members)
+            writer.delete_documents_by_query(self._members(keys))
+
+    def _members(self, keys: Sequence[int]) -> tantivy.Query:
+        """Those chunks. Measured at 98,000: a set of 40 takes 0.4 ms, 40 single ones 0.1 ms."""
+        names = [str(key) for key in keys]
+        if len(names) > _MOST_SINGLE:
+            return tantivy.Query.term_set_query(self._schema, "id", names)
+        single = (
+            tantivy.Query.term_query(self._schema, "id", name, index_option="basic")
+            for name in names
+        )
+        return tantivy.Query.boolean_query([(tantivy.Occur.Should, query) for query in single])
 
     # -- searching -------------------------------------------------------------
 
@@ -424,12 +437,9 @@ class LexicalEngine(Follower[_Words]):
         return [(int(key or 0), float(score)) for key, (score, _) in zip(keys, hits, strict=True)]
 
     def _restricted(self, query: tantivy.Query, keys: Sequence[int]) -> tantivy.Query:
-        members = tantivy.Query.term_set_query(self._schema, "key", list(keys))
+        members = tantivy.Query.boost_query(self._members(keys), 0.0)
         return tantivy.Query.boolean_query(
-            [
-                (tantivy.Occur.Must, query),
-                (tantivy.Occur.Must, tantivy.Query.boost_query(members, 0.0)),
-            ]
+            [(tantivy.Occur.Must, query), (tantivy.Occur.Must, members)]
         )
 
     def _query(
