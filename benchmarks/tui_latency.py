@@ -1,6 +1,6 @@
 """The terminal UI: time to the first paint, and from a key to the frame that shows it.
 
-    python -m benchmarks.tui_latency [--home HOME] [--keys 80] [--starts 5]
+    python -m benchmarks.tui_latency [--home HOME] [--keys 200] [--starts 5] [--one-process]
 
 Keys are due every 60 ms whatever the app is doing, and their wait counts from when they
 were due: a stall is charged to every key that falls into it. A frame is when the app
@@ -10,7 +10,8 @@ the question, and the search, whose every key also asks for new results.
 The states: while the home is opened and its engines load; idle; while a model writes (a
 small GGUF with random weights in llama.cpp, if it is installed); while a rebuild reads
 every file anew, again and again. Without `--home` it is the corpus of the repository in a home of its own.
-A home that is named is copied first.
+A home that is named is copied first. `--one-process` leaves the home in the app's process,
+for comparison.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import time
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual import events
 
@@ -35,8 +36,15 @@ from benchmarks import machine
 from benchmarks.figures import table
 from notesqa.api import Notes
 from notesqa.config import Home, LlmSettings, Settings, TuiSettings
+from notesqa.tui import told
 from notesqa.tui.app import NotesApp
 from notesqa.tui.field import Field
+from notesqa.tui.queries import Query
+from notesqa.tui.remote import RemoteNotes
+from notesqa.tui.rubbish import Rubbish
+
+if TYPE_CHECKING:
+    from notesqa.tui.remote import Behind
 
 EVERY = 0.06
 TYPED = "正则化的贝叶斯先验是什么以及 diffusion model 采样为什么慢 "
@@ -44,18 +52,42 @@ SIZE = (120, 40)
 
 
 class Measured(NotesApp):
-    """The app, telling when each frame is drawn and what the focused line then says."""
+    """The app, telling when each frame is drawn and what the focused line then says.
+
+    Attributes:
+        frames: when each was drawn, and the focused line in it.
+        asked: when each search was asked for, by its number.
+        found: seconds from there to its results, of those that came.
+    """
 
     frames: list[tuple[float, str]]
-    drawing: list[float]
+    asked: dict[int, float]
+    found: list[float]
+
+    def begin(self) -> None:
+        """Forget what was measured."""
+        self.frames, self.asked, self.found = [], {}, []
 
     def _display(self, screen: Any, renderable: Any) -> None:
-        began = time.perf_counter()
         super()._display(screen, renderable)
-        now = time.perf_counter()
         focused = self.focused
-        self.frames.append((now, focused.value if isinstance(focused, Field) else ""))
-        self.drawing.append(now - began)
+        value = focused.value if isinstance(focused, Field) else ""
+        self.frames.append((time.perf_counter(), value))
+
+    def _hear_results(self, message: told.Results) -> None:
+        super()._hear_results(message)
+        if message.number in self.asked:
+            self.found.append(time.perf_counter() - self.asked[message.number])
+
+    def note_searches(self) -> None:
+        """Know from now on when each search was asked for."""
+        search = self.desk.search
+
+        def noted(number: int, query: Query, k: int) -> None:
+            self.asked[number] = time.perf_counter()
+            search(number, query, k)
+
+        self.desk.search = noted  # type: ignore[method-assign]
 
 
 async def typed(app: Measured, keys: int) -> list[float]:
@@ -64,7 +96,7 @@ async def typed(app: Measured, keys: int) -> list[float]:
     assert isinstance(field, Field)
     field.value = ""
     await asyncio.sleep(0.3)
-    app.frames.clear()
+    app.begin()
     start = time.perf_counter() + 0.05
     due = [start + EVERY * i for i in range(keys)]
     text = ""
@@ -99,11 +131,14 @@ async def stalls(until: asyncio.Event) -> list[float]:
 
 
 async def measure(
-    home: Home, settings: Settings, state: str, place: str, keys: int
-) -> tuple[list[float], list[float]]:
-    """Latencies of the keys and lateness of the loop in one state."""
-    app = Measured(lambda: Notes.open(home, settings=settings), settings, corpus=home.corpus)
-    app.frames, app.drawing = [], []
+    home: Home, settings: Settings, state: str, place: str, keys: int, apart: bool
+) -> tuple[list[float], list[float], list[float]]:
+    """Latencies of the keys, lateness of the loop and waits for results in one state."""
+    notes: Behind = RemoteNotes(home, settings) if apart else Notes.open(home, settings=settings)
+    rubbish = Rubbish()
+    app = Measured(lambda: notes, settings, corpus=home.corpus, rubbish=rubbish)
+    app.begin()
+    app.note_searches()
     async with app.run_test(size=SIZE) as pilot:
         if state != "opening":
             await wait(lambda: app.status is not None and app._warm)
@@ -131,7 +166,9 @@ async def measure(
         app.stop_answer()
         app.desk.cancel_index()
         await wait(lambda: not app.desk.indexing)
-    return latencies, late
+    notes.close()
+    rubbish.end()
+    return latencies, late, app.found
 
 
 def _again_and_again(index: Callable[..., Any]) -> Callable[..., Any]:
@@ -177,13 +214,14 @@ def first_paints(home: Home, runs: int) -> list[float]:
 
 
 def row(name: str, seconds: Sequence[float]) -> list[str]:
-    """Median, 95th percentile and greatest, in milliseconds."""
+    """Median, 95th and 99th percentile and greatest, in milliseconds."""
     ordered = sorted(s * 1000 for s in seconds)
     p95 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.95))]
-    return [name, f"{statistics.median(ordered):.0f}", f"{p95:.0f}", f"{ordered[-1]:.0f}"]
+    p99 = ordered[min(len(ordered) - 1, int(len(ordered) * 0.99))]
+    return [name, *(f"{n:.0f}" for n in (statistics.median(ordered), p95, p99, ordered[-1]))]
 
 
-async def all_states(home: Home, settings: Settings, keys: int) -> list[list[str]]:
+async def all_states(home: Home, settings: Settings, keys: int, apart: bool) -> list[list[str]]:
     """A row a state and place."""
     states = ["opening", "idle", "a rebuild runs"]
     if settings.llm.model:
@@ -191,8 +229,10 @@ async def all_states(home: Home, settings: Settings, keys: int) -> list[list[str
     rows = []
     for state in states:
         for place in ("ask", "search"):
-            latencies, late = await measure(home, settings, state, place, keys)
-            rows.append([*row(f"{state}: {place}", latencies), f"{max(late) * 1000:.0f}"])
+            latencies, late, found = await measure(home, settings, state, place, keys, apart)
+            waits = row("", found)[1:3] if found else ["", ""]
+            stall = f"{max(late) * 1000:.0f}"
+            rows.append([*row(f"{state}: {place}", latencies), stall, " / ".join(waits)])
             print("  ".join(rows[-1]), file=sys.stderr)
     return rows
 
@@ -225,8 +265,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--home", type=Path)
-    parser.add_argument("--keys", type=int, default=80)
+    parser.add_argument("--keys", type=int, default=200)
     parser.add_argument("--starts", type=int, default=5)
+    parser.add_argument("--one-process", action="store_true")
     options = parser.parse_args(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     sys.setswitchinterval(0.001)  # as `notesqa.tui.run` does
@@ -235,12 +276,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         home, chunks = prepared(options.home, folder)
         settings = Settings(tui=TuiSettings(language="zh"))
         paints = first_paints(home, options.starts)
-        rows = asyncio.run(all_states(home, with_model(settings, folder), options.keys))
+        settings = with_model(settings, folder)
+        rows = asyncio.run(all_states(home, settings, options.keys, not options.one_process))
     print(machine.describe())
     print(f"\n{chunks} passages, {SIZE[0]}×{SIZE[1]} cells, {options.keys} keys a row\n")
-    print(table(["first paint", "median ms", "p95", "max"], [row("cold process", paints)]))
+    print(table(["first paint", "median ms", "p95", "p99", "max"], [row("cold process", paints)]))
     print()
-    print(table(["key to frame", "median ms", "p95", "max", "loop stall max"], rows))
+    heads = ["key to frame", "median ms", "p95", "p99", "max", "loop stall max"]
+    print(table([*heads, "results: median / p95"], rows))
     return 0
 
 

@@ -16,6 +16,7 @@ from notesqa.answering.events import AnswerEvent, Delta, Finished, Found
 from notesqa.api import SavedTurn, Status
 from notesqa.config import Home, Settings
 from notesqa.errors import Cancelled, CatalogError
+from notesqa.notes.watching import signature
 from notesqa.records import Answer, Citation, Document, Passage, Sentence, Source, Turn
 from notesqa.reports import ConversationInfo, DocumentInfo, IndexEvent, IndexReport, Pending
 from notesqa.text.segment import Segmenter
@@ -106,12 +107,6 @@ DOCUMENTS = (
 )
 
 
-class FakeRetriever:
-    """As much of `notesqa.retrieval.Retriever` as the terminal UI asks for."""
-
-    segmenter = Segmenter()
-
-
 class FakeNotes:
     """As `notesqa.api.Notes`, without engines."""
 
@@ -136,7 +131,7 @@ class FakeNotes:
         self.deleted: set[int] = set()
         self.changed: tuple[int, ...] = ()
         self.searches: list[str] = []
-        self.retriever = FakeRetriever()
+        self._segmenter = Segmenter()
 
     # -- index -------------------------------------------------------------------
 
@@ -247,6 +242,12 @@ class FakeNotes:
             end=end,
             scores={"words": round(score / 2, 3), "dense": round(score / 2, 3)},
         )
+
+    def words(self, text: str) -> list[str]:
+        return self._segmenter.words(text)
+
+    def signature(self) -> int:
+        return signature(self.home.corpus)
 
     def document(self, document_id: str) -> Document:
         if document_id not in self.store:

@@ -260,6 +260,12 @@ class Notes:
             pending=waiting,
         )
 
+    def signature(self) -> int:
+        """A number that changes when a file of the corpus comes, goes or is written."""
+        from notesqa.notes.watching import signature
+
+        return signature(self.home.corpus)
+
     def _followers(self) -> dict[str, dict[str, Any]]:
         from notesqa.engines import read_state
 
@@ -288,6 +294,10 @@ class Notes:
         return self.retriever.search(
             query, k, sources=sources, tags=tags, after=after, before=before
         )
+
+    def words(self, text: str) -> list[str]:
+        """The words of a query as the search cuts them, for marking them in what it finds."""
+        return self.retriever.segmenter.words(text)
 
     def document(self, document_id: str) -> Document:
         """See `Retriever.document`."""

@@ -89,3 +89,11 @@ class Pending:
 
     def __bool__(self) -> bool:
         return bool(self.added or self.changed or self.removed)
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """The chat model that is there: its name, and its room in tokens."""
+
+    name: str
+    context_tokens: int

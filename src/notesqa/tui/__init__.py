@@ -17,17 +17,31 @@ def run(home: Home, settings: Settings, *, question: str = "") -> int:
     Raises:
         ConfigError: `[tui]` names an action or a theme that does not exist.
     """
-    from notesqa.tui.app import NotesApp
+    from notesqa.tui.remote import RemoteNotes
+    from notesqa.tui.rubbish import Rubbish
+    from notesqa.tui.terminal import ask
 
-    def factory() -> object:
-        from notesqa.api import Notes
-
-        return Notes.open(home, settings=settings)
-
-    # Threads that search and rebuild give way to the typing five times sooner.
+    rubbish = Rubbish()
+    # The threads of the app that read what comes from there give way sooner than else.
     sys.setswitchinterval(0.001)
-    app = NotesApp(factory, settings, corpus=home.corpus, question=question)  # type: ignore[arg-type]
-    app.run()
+    notes = RemoteNotes(home, settings)
+    notes.start()  # at once: it loads while the app does
+    try:
+        with ask(settings.tui.formulas) as asked:  # it answers while the app is imported
+            from notesqa.tui.app import NotesApp
+
+            app = NotesApp(
+                lambda: notes,
+                settings,
+                corpus=home.corpus,
+                question=question,
+                rubbish=rubbish,
+                terminal=asked.answer(),
+            )
+        app.run()
+    finally:
+        notes.close()
+        rubbish.end()
     return app.return_code or 0
 
 

@@ -37,21 +37,26 @@ from notesqa.tui.dialogs import Page, digest
 from notesqa.tui.drafts import Draft
 from notesqa.tui.errands import Errands
 from notesqa.tui.flow import BLANK, Line, Piece
+from notesqa.tui.gallery import gallery_for
+from notesqa.tui.terminal import Terminal, keys_of
 from notesqa.tui.theme import DARK, LIGHT, THEMES
 from notesqa.tui.wording import Wording, choose, speak
 
 if TYPE_CHECKING:
-    from notesqa.api import Notes, Status
+    from notesqa.api import Status
     from notesqa.reports import DocumentInfo
     from notesqa.tui.history_screen import HistoryScreen
     from notesqa.tui.note_text import NoteText
     from notesqa.tui.read_screen import ReadScreen
+    from notesqa.tui.remote import Behind
+    from notesqa.tui.rubbish import Rubbish
     from notesqa.tui.search_screen import SearchScreen
     from notesqa.tui.settings_screen import SettingsScreen
 
 _SUGGESTED = 4
 _QUIT_SECONDS = 2.0
 _TYPING_SECONDS = 1.5
+_SWEEP_SECONDS = 3.0
 
 
 class NotesApp(Errands):
@@ -89,13 +94,18 @@ class NotesApp(Errands):
 
     def __init__(
         self,
-        notes_factory: Callable[[], Notes],
+        notes_factory: Callable[[], Behind],
         settings: Settings,
         *,
         corpus: Path | None = None,
         question: str = "",
+        rubbish: Rubbish | None = None,
+        terminal: Terminal | None = None,
     ) -> None:
         """`corpus` is where the home's notes are, for the greeting and for drafts.
+
+        `terminal` is what it was found to be, before it was the app's.
+        `rubbish` is settled when everything is there, and swept while nobody types.
 
         Raises:
             ConfigError: `[tui]` names a key for an action that does not exist.
@@ -120,6 +130,7 @@ class NotesApp(Errands):
         self._suggestions: list[str] = []
         self._warm = False
         self._typed = 0.0
+        self._rubbish = rubbish
         self._digest: told.IndexDone | None = None
         self._hearers: dict[type[told.Told], Callable[[Any], None]] = {
             told.Opened: self._hear_opened,
@@ -141,6 +152,8 @@ class NotesApp(Errands):
             told.Noticed: self._hear_noticed,
         }
         self._check_keys()
+        self._typed_before = terminal.typed if terminal else ""
+        self.gallery = gallery_for(terminal, self.console.color_system) if terminal else None
 
     # -- life ---------------------------------------------------------------------
 
@@ -175,6 +188,16 @@ class NotesApp(Errands):
         if not self.is_headless:
             self._leave_in_order()
         self.call_after_refresh(self._open)
+        if self._rubbish is not None:
+            self.set_interval(_SWEEP_SECONDS, self._sweep)
+
+    def _sweep(self) -> None:
+        if self._rubbish is not None and time.monotonic() - self._typed > _SWEEP_SECONDS:
+            self._rubbish.sweep()
+
+    def _settle(self) -> None:
+        if self._rubbish is not None:
+            self._rubbish.settle()
 
     def _install_others(self) -> None:
         """The other screens, whose modules the first paint does not wait for."""
@@ -194,16 +217,21 @@ class NotesApp(Errands):
     def _open(self) -> None:
         self.desk.open()
         self._install_others()
+        self._settle()
         draft = self._first_question or self._draft.load()
         if draft:
             self.ask_screen.question.value = draft
             self.ask_screen.question.cursor_position = len(draft)
+        for event in keys_of(self._typed_before):
+            self.post_message(event)
 
     def _leave(self, code: int) -> None:
         self.exit(code, return_code=code)
 
     def on_unmount(self) -> None:
-        """Leave nothing running."""
+        """Leave nothing running, and no pictures in the terminal."""
+        if self.gallery is not None and self._driver is not None:
+            self._driver.write(self.gallery.close())
         self._draft.flush()
         self.desk.close()
 
@@ -396,6 +424,7 @@ class NotesApp(Errands):
     def _hear_warmed(self, message: told.Warmed) -> None:
         del message
         self._warm = True
+        self._settle()
 
     def _hear_model_state(self, message: told.ModelState) -> None:
         name = Path(message.name).name if message.name else ""
@@ -405,6 +434,7 @@ class NotesApp(Errands):
 
     def _hear_listed(self, message: told.Listed) -> None:
         self.documents = message.documents
+        self._settle()
         if not self._suggestions:
             self._suggestions = self._suggested()
             self.ask_screen.greet()

@@ -1,13 +1,13 @@
-"""Everything that takes time, done in threads; what comes of it is told in messages.
+"""Everything that takes time; what comes of it is told in messages.
 
-Nothing here knows a widget. The threads are daemons: leaving the app never waits
-for a model or a rebuild, which keeps what it has finished.
+The home is in another process (`notesqa.tui.remote`), which the threads here wait for:
+they hold the interpreter, and with it the typing, for no longer than it takes to read
+an answer. Nothing here knows a widget. The threads are daemons: leaving the app never
+waits for a model or a rebuild, which keeps what it has finished.
 """
 
 from __future__ import annotations
 
-import contextlib
-import os
 import threading
 import time
 from collections import deque
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 from notesqa.errors import Cancelled, CatalogError, ConfigError, CorpusError, NotesqaError
 from notesqa.records import Answer, Document, Source, Turn
 from notesqa.tui.queries import Query
+from notesqa.tui.remote import Lost, RemoteNotes
 from notesqa.tui.told import (
     AnswerDone,
     AnswerFound,
@@ -42,10 +43,10 @@ from notesqa.tui.told import (
 from notesqa.tui.wording import Wording
 
 if TYPE_CHECKING:
-    from notesqa.api import Notes
     from notesqa.config import Settings
     from notesqa.reports import ConversationInfo, IndexEvent
     from notesqa.tui.note_text import NoteText
+    from notesqa.tui.remote import Behind
 
 _PIECE_SECONDS = 0.04
 _WATCH_SECONDS = 3.0
@@ -110,14 +111,14 @@ class Desk:
     """The one place that talks to `Notes`."""
 
     def __init__(
-        self, factory: Callable[[], Notes], post: Callable[[Told], object], wording: Wording
+        self, factory: Callable[[], Behind], post: Callable[[Told], object], wording: Wording
     ) -> None:
         """`post` must be safe to call from any thread."""
         self._wording = wording
         self._shown: dict[str, NoteText] = {}
         self._factory = factory
         self._send = post
-        self._notes: Notes | None = None
+        self._notes: Behind | None = None
         self._opening = threading.Lock()
         self._lanes = {
             "ask": Lane("ask"),
@@ -136,11 +137,13 @@ class Desk:
     # -- lanes -------------------------------------------------------------------
 
     @property
-    def notes(self) -> Notes:
+    def notes(self) -> Behind:
         """The open home. May take a moment at the first call."""
         with self._opening:
             if self._notes is None:
-                self._notes = self._factory()
+                self._notes = notes = self._factory()
+                if isinstance(notes, RemoteNotes):
+                    notes.when_lost = self._start_anew
             return self._notes
 
     def post(self, message: Told) -> None:
@@ -171,6 +174,8 @@ class Desk:
         self._stop_index.set()
         for lane in self._lanes.values():
             lane.close()
+        if isinstance(self._notes, RemoteNotes):
+            self._notes.close()
 
     # -- opening -----------------------------------------------------------------
 
@@ -180,23 +185,31 @@ class Desk:
         def status() -> None:
             self.post(Opened(self.notes.status()))
             # Only now, lest loading the engines keep the status waiting.
-            self._do("search", "open", warm)
-            self._do("ask", "model", self._load_model)
+            self._load()
             self._do("watch", "watch", self._watch)
 
-        def warm() -> None:
-            began = time.perf_counter()
-            try:
-                self.notes.search("0", k=1)
-            except CatalogError:
-                return  # no index yet: there is nothing to warm
-            self.post(Warmed(time.perf_counter() - began))
-            # What the first note would otherwise wait for: parser, symbols, colours.
-            from notesqa.tui.note_text import NoteText
-
-            NoteText(_SAMPLE, self._wording).section.fit(80)
-
         self._do("desk", "open", status)
+
+    def _load(self) -> None:
+        self._do("search", "open", self._warm)
+        self._do("ask", "model", self._load_model)
+
+    def _warm(self) -> None:
+        began = time.perf_counter()
+        try:
+            self.notes.search("0", k=1)
+        except CatalogError:
+            return  # no index yet: there is nothing to warm
+        self.post(Warmed(time.perf_counter() - began))
+        # What the first note would otherwise wait for: parser, symbols, colours.
+        from notesqa.tui.note_text import NoteText
+
+        NoteText(_SAMPLE, self._wording).section.fit(80)
+
+    def _start_anew(self, lost: Lost) -> None:
+        """The process behind has died: say so, and have another one as ready as it was."""
+        self.post(Failed("open", lost))
+        self._load()
 
     def _load_model(self) -> None:
         llm = self.notes.settings.llm
@@ -252,9 +265,7 @@ class Desk:
         self._do("search", "search", job, number)
 
     def _words(self, text: str) -> tuple[str, ...]:
-        # The retriever's own: a second one would load its dictionary again, which holds
-        # the interpreter, and with it the typing, for a third of a second.
-        found = [*text.split(), *self.notes.retriever.segmenter.words(text)]
+        found = [*text.split(), *self.notes.words(text)]
         return tuple(dict.fromkeys(w for w in found if len(w) > 1 or not w.isascii()))
 
     def ask(self, request: Request, k: int) -> None:
@@ -338,7 +349,7 @@ class Desk:
 
         self._do("desk", "history", job)
 
-    def change_conversation(self, change: Callable[[Notes], None], query: str) -> None:
+    def change_conversation(self, change: Callable[[Behind], None], query: str) -> None:
         """Rename, delete or restore one, then list them anew."""
 
         def job() -> None:
@@ -370,18 +381,14 @@ class Desk:
         self._do("index", "index", job)
 
     def _rebuild(self, paths: Sequence[Path], cancel: threading.Event) -> None:
-        told = 0.0
         stage = ""
         began = time.monotonic()
 
         def on_event(event: IndexEvent) -> None:
-            nonlocal told, stage, began
+            nonlocal stage, began
             now = time.monotonic()
             if event.stage != stage:
                 stage, began = event.stage, now
-            elif now - told < 0.1 and event.done < event.total:
-                return
-            told = now
             left = None
             if event.total and event.done and now - began > 1:
                 left = (now - began) / event.done * (event.total - event.done)
@@ -410,35 +417,19 @@ class Desk:
 
         A large corpus is looked at less often, so that looking stays a small part.
         """
-        corpus = self.notes.home.corpus
-        known = signature(corpus)
+        known = self.notes.signature()
         pause = _WATCH_SECONDS
         while not self._closed.wait(pause):
             began = time.monotonic()
-            found = signature(corpus)
+            try:
+                found = self.notes.signature()
+            except Lost:
+                continue  # another process is started by the next look
             pause = max(_WATCH_SECONDS, _WATCH_SHARE * (time.monotonic() - began))
             if found == known or self._indexing:
                 continue
             known = found
             self.post(Noticed(self.notes.status()))
-
-
-def signature(folder: Path) -> int:
-    """A number that changes when a file below `folder` comes, goes or is written."""
-    entries: list[tuple[str, int, int]] = []
-    folders = [str(folder)]
-    while folders:
-        with contextlib.suppress(OSError), os.scandir(folders.pop()) as found:
-            for entry in found:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(entry.path)
-                    continue
-                with contextlib.suppress(OSError):
-                    stat = entry.stat()
-                    entries.append((entry.path, stat.st_mtime_ns, stat.st_size))
-    return hash(tuple(sorted(entries)))
 
 
 def path_given(text: str) -> Path:

@@ -129,7 +129,8 @@ class SearchScreen(Screen[None]):
         self._count(text)
 
     def _count(self, text: str) -> None:
-        self.count.update(Text(text))
+        # Its size is fixed: nothing else moves for it.
+        self.count.update(Text(text), layout=False)
 
     # -- the passage -----------------------------------------------------------------
 
