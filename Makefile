@@ -42,7 +42,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
 	@echo "Setting up $(VENV) (the first time compiles llama.cpp: about 10 minutes on two cores) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt --editable '.[llm,serve,dev]'
+		--constraint constraints.txt --editable '.[llm,pictures,serve,dev]'
 	@touch $@
 
 # DIR of the data: train/, terms.jsonl (see training/README.md).

@@ -18,6 +18,7 @@ SETTINGS_FILE = "notesqa.toml"
 _MAX_SETTINGS_BYTES = 1 << 20
 _LEAST = {"chunking.tokens": 32, "retrieval.k": 1, "llm.max_answer_tokens": 1, "llm.gpu_layers": -1}
 """The smallest value of each number that is not 0."""
+_CHOICES = {"tui.formulas": ("auto", "kitty", "iterm", "sixel", "unicode")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +168,15 @@ class LlmSettings:
 
 @dataclass(frozen=True, slots=True)
 class TuiSettings:
-    """`[tui]`: theme name, language (`zh`, `en` or by the locale), `[tui.keys]`: action to key."""
+    """`[tui]`: theme name, language (`zh`, `en` or by the locale), `[tui.keys]`: action to key.
+
+    `formulas` says how display formulas are shown: as pictures where the terminal is
+    found to take them, as pictures by one protocol in any case, or in Unicode.
+    """
 
     theme: str = "transmission-dark"
     language: str = ""
+    formulas: str = "auto"
     keys: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -245,6 +251,8 @@ def _checked(default: Any, value: Any, name: str, path: Path) -> Any:
     if type(value) is not type(default):
         kind = {str: "a string", int: "a whole number", float: "a number", bool: "true or false"}
         raise ConfigError(f"{path}: {name} must be {kind[type(default)]}", f"it is {value!r}")
+    if (known := _CHOICES.get(name)) and value not in known:
+        raise ConfigError(f"{path}: {name} must be one of {', '.join(known)}", f"it is {value!r}")
     if isinstance(value, int | float) and not isinstance(value, bool):
         least = _LEAST.get(name, 0)
         if not least <= value < math.inf:

@@ -95,7 +95,11 @@ def exchange_lines(exchange: Exchange, cells: int, words: Wording) -> list[Line]
 
 
 def _indented(line: Line) -> Line:
-    return Line((Piece("  "), *line.pieces), line.fill, line.anchor) if line.pieces else line
+    if not line.pieces:
+        return line
+    indent = Piece("  ")
+    spot = line.spot and replace(line.spot, head=(indent, *line.spot.head))
+    return Line((indent, *line.pieces), line.fill, line.anchor, spot)
 
 
 def _body(exchange: Exchange, cells: int, words: Wording) -> list[Line]:

@@ -11,8 +11,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
+
+if TYPE_CHECKING:
+    from notesqa.tui.gallery import Picture
 
 NO_PLACE = -1
 # A line does not begin with one of the first, nor end with one of the second.
@@ -59,6 +63,29 @@ class Piece:
 
 
 @dataclass(frozen=True, slots=True)
+class Spot:
+    """Where a display formula stands, for which a picture may be put.
+
+    Attributes:
+        latex: without its delimiters.
+        start, end: the characters of the source that it is.
+        head: what stands before it on its further lines.
+        room: cells that it may take.
+    """
+
+    latex: str
+    start: int
+    end: int
+    head: tuple[Piece, ...]
+    room: int
+
+    @property
+    def lead(self) -> int:
+        """Cells before it."""
+        return sum(cell_len(piece.text) for piece in self.head)
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     """A line as it is drawn.
 
@@ -66,11 +93,17 @@ class Line:
         pieces: from left to right.
         fill: style of the cells to the right of the last piece.
         anchor: name of a place to scroll to, on the first line of what it names.
+        spot: the formula that it is a part of; equal for all of its lines.
+        picture, row: what covers its text from the end of the spot's head, and which
+            row of it.
     """
 
     pieces: tuple[Piece, ...] = ()
     fill: str = ""
     anchor: str = ""
+    spot: Spot | None = None
+    picture: Picture | None = None
+    row: int = 0
 
     @property
     def text(self) -> str:

@@ -24,18 +24,20 @@ class UnrenderableError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Atom:
-    """A glyph or a name, with its class."""
+    """A glyph or a name, with its class; `upright` where TeX would not slant it."""
 
     text: str
     kind: Kind = "ord"
     limits: bool = False
+    upright: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Space:
-    """Empty cells."""
+    """Empty cells; `ems` is how wide TeX makes it."""
 
     cells: int
+    ems: float = 0.333
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +320,7 @@ class _Parser:
             self.pieces[self.at : self.at] = ["*"]
             name = name[:-1]
         if name in symbols.SPACES:
-            return Space(symbols.SPACES[name])
+            return Space(symbols.SPACES[name], symbols.EMS.get(name, 0.333))
         if name in _IGNORED:
             return None
         if name in _SIZES:
@@ -355,7 +357,7 @@ class _Parser:
         if "\\" in raw or (name in ("mathrm", "rm") and re.search(r"[_^{]", raw)):
             node = self.inner(raw)
         else:
-            node = Atom(raw)
+            node = Atom(raw, upright=True)
         if name.startswith("operatorname"):
             return Atom(node.text if isinstance(node, Atom) else raw, "function", "*" in name)
         return node
@@ -498,7 +500,8 @@ class _Parser:
 def _restyled(node: Node, font: str) -> Node:
     """`node` with its letters in another alphabet; shapes inside keep their form."""
     if isinstance(node, Atom):
-        return Atom("".join(symbols.styled(font, c) for c in node.text), node.kind, node.limits)
+        text = "".join(symbols.styled(font, c) for c in node.text)
+        return Atom(text, node.kind, node.limits, node.upright)
     if isinstance(node, Row):
         return Row(tuple(_restyled(item, font) for item in node.items))
     if isinstance(node, Scripts):

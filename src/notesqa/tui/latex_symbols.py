@@ -122,6 +122,20 @@ SPACES: dict[str, int] = {
     "hfill": 4,
 }
 
+# How wide TeX makes them, in ems, where it is not about a letter's space.
+EMS: dict[str, float] = {
+    ",": 3 / 18,
+    "thinspace": 3 / 18,
+    ":": 4 / 18,
+    ">": 4 / 18,
+    ";": 5 / 18,
+    "!": -3 / 18,
+    "enspace": 0.5,
+    "quad": 1,
+    "qquad": 2,
+    "hfill": 2,
+}
+
 _BINARY = frozenset("+−-±∓×÷·∗⋆∘•⊕⊗⊙⊖⊘∪∩∧∨∖⊎⊓⊔⊺⋄△▽")
 _RELATION = frozenset("=<>≤≥≠≈∼≃≅≡∝∈∉∋⊂⊃⊆⊇⊄⊈→←↔⇒⇐⇔⟹⟸⟺⟶⟵↦≪≫≺≻⪯⪰∣∥⊥≜≔:⊢⊨≐⇌↑↓⇑⇓≲≳⩽⩾≍∤⟼↪↩⊑⊒")
 _OPEN = frozenset("([{⟨⌈⌊")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from functools import lru_cache
 
 from rich.cells import cell_len
 
 from notesqa.text.terminal import safe
 from notesqa.tui import mathematics
-from notesqa.tui.flow import BLANK, Line, Piece, styled, wrap
+from notesqa.tui.flow import BLANK, Line, Piece, Spot, styled, wrap
 from notesqa.tui.markdown import Block
 
 _MIN_COLUMN = 6
@@ -68,20 +69,26 @@ def _mathematics(block: Block, width: int, show_source: bool) -> list[Line]:
             drawn = mathematics.fitted(formula.body, width - head - 2)
         except mathematics.UnrenderableError:
             drawn = ()
+    indent = Piece("  ")
+    spot = Spot(
+        formula.body, formula.start, formula.end, (*block.rest, indent), max(0, width - head - 2)
+    )
     if drawn:
         return [
             Line(
                 (
                     *(block.first if index == 0 else block.rest),
-                    Piece("  "),
+                    indent,
                     Piece(safe(row, newlines=False), "formula", formula.start, formula.end, True),
-                )
+                ),
+                spot=spot,
             )
             for index, row in enumerate(drawn)
         ]
     source = [Piece("$$ ", "dim"), *_source(formula.body, formula.start, formula.end)]
-    indent = Piece("  ")
-    return wrap(source, width, first=(*block.first, indent), rest=(*block.rest, indent))
+    lines = wrap(source, width, first=(*block.first, indent), rest=(*block.rest, indent))
+    # The source was asked for, or there is nothing better: only the latter may be a picture.
+    return lines if show_source else [replace(line, spot=spot) for line in lines]
 
 
 def _source(body: str, start: int, end: int) -> Iterator[Piece]:

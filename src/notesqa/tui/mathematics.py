@@ -33,7 +33,7 @@ from notesqa.tui.latex_parser import (
     parse,
 )
 
-__all__ = ["UnrenderableError", "display", "fitted", "inline", "parses"]
+__all__ = ["UnrenderableError", "classes", "display", "fitted", "inline", "kind_of", "parses"]
 
 
 def parses(latex: str) -> bool:
@@ -105,7 +105,7 @@ def _broken(items: tuple[Node, ...], width: int, *, first: bool) -> list[tuple[s
     whole = _trimmed(_box_row(items))
     if cell_len(whole[0]) + len(indent) <= width or len(items) < 2:
         return [tuple(indent + line for line in whole)]
-    kinds = _classes(items)
+    kinds = classes(items)
     fits = between = 0
     for index in range(1, len(items)):
         item = items[index]
@@ -148,15 +148,16 @@ def _tidy(text: str) -> str:
 # -- spacing ----------------------------------------------------------------------
 
 
-def _kind(node: Node) -> str:
+def kind_of(node: Node) -> str:
+    """The class of a node as a mathematical atom."""
     if isinstance(node, Atom):
         return node.kind
     if isinstance(node, Scripts):
-        return _kind(node.base)
+        return kind_of(node.base)
     if isinstance(node, Space):
         return "space"
     if isinstance(node, Row) and len(node.items) == 1:
-        return _kind(node.items[0])
+        return kind_of(node.items[0])
     return "ord"
 
 
@@ -184,14 +185,14 @@ def _gap(before: str, after: str) -> int:
     return 0
 
 
-def _classes(items: tuple[Node, ...]) -> list[str]:
+def classes(items: tuple[Node, ...]) -> list[str]:
     """The class of each item, with signs told from binary operators."""
     kinds: list[str] = []
     for index, item in enumerate(items):
-        kind = _kind(item)
+        kind = kind_of(item)
         if kind == "binary":
             before = next((k for k in reversed(kinds) if k != "space"), "")
-            last = all(_kind(later) == "space" for later in items[index + 1 :])
+            last = all(kind_of(later) == "space" for later in items[index + 1 :])
             if before in ("", "binary", "relation", "open", "punct", "function", "big") or last:
                 kind = "sign"
         kinds.append(kind)
@@ -238,7 +239,7 @@ def _flat(node: Node) -> str:
 def _flat_row(items: tuple[Node, ...]) -> str:
     parts: list[str] = []
     before = ""
-    for item, kind in zip(items, _classes(items), strict=True):
+    for item, kind in zip(items, classes(items), strict=True):
         text = _flat(item)
         if isinstance(item, Fraction) and before == "function":
             text = f"({text})"
@@ -303,7 +304,7 @@ def _grouped(node: Node, *, factor: bool = False) -> str:
     if isinstance(node, Root):
         return text
     if isinstance(node, Row):
-        kinds = _classes(node.items)
+        kinds = classes(node.items)
         digits = all(isinstance(item, Atom) for item in node.items) and (
             text.replace(".", "").isdigit() or len(text) == 1
         )
@@ -369,7 +370,7 @@ def _cell(node: Node, aligned: bool) -> Box:
     """A cell; one of `aligned` that begins with a relation keeps its space before it."""
     box = _box(node)
     items = node.items if isinstance(node, Row) else (node,)
-    if aligned and items and _kind(items[0]) in ("relation", "binary"):
+    if aligned and items and kind_of(items[0]) in ("relation", "binary"):
         return boxes.beside([boxes.blank(1), box])
     return box
 
@@ -377,7 +378,7 @@ def _cell(node: Node, aligned: bool) -> Box:
 def _box_row(items: tuple[Node, ...]) -> Box:
     parts: list[Box] = []
     before = ""
-    for item, kind in zip(items, _classes(items), strict=True):
+    for item, kind in zip(items, classes(items), strict=True):
         box = _box(item)
         gap = _gap(before, kind)
         if not gap and parts and box.height > 1 and before in ("ord", "close", "open"):

@@ -13,14 +13,13 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.cache import LRUCache
 from textual.geometry import Size
 from textual.message import Message
-from textual.scroll_view import ScrollView
 from textual.selection import Selection
 from textual.strip import Strip
 
 from notesqa.tui.flow import NO_PLACE, Line, Piece, Section
+from notesqa.tui.picture_view import PictureView
 
 __all__ = ["STYLES", "Section", "Surface"]
 
@@ -32,7 +31,7 @@ STYLES = (
 ).split()
 
 
-class Surface(ScrollView, can_focus=True):
+class Surface(PictureView, can_focus=True):
     """Scrollable lines with links, marks and selectable text."""
 
     ALLOW_SELECT = True
@@ -63,12 +62,8 @@ class Surface(ScrollView, can_focus=True):
     ) -> None:
         super().__init__(id=id, classes=classes)
         self.max_width = max_width
-        self.sections: list[Section] = []
         self.current = ""
-        self._lines: list[tuple[Section, Line]] = []
         self._styles: dict[tuple[str, str], Style] = {}
-        self._strips: LRUCache[int, Strip] = LRUCache(512)
-        self._laid_out_for = -1
 
     # -- content -----------------------------------------------------------------
 
@@ -95,13 +90,11 @@ class Surface(ScrollView, can_focus=True):
             return
         width = self.text_width
         self._laid_out_for = width
-        lines: list[tuple[Section, Line]] = []
         for section in self.sections:
             section.fit(width)
-            lines.extend((section, line) for line in section.lines)
-        self._lines = lines
+        self._hang()
         self._strips.clear()
-        self.virtual_size = Size(width, len(lines))
+        self.virtual_size = Size(width, len(self._lines))
         self.refresh()
 
     def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
@@ -113,6 +106,7 @@ class Surface(ScrollView, can_focus=True):
     def on_resize(self, event: events.Resize) -> None:
         """Lay out anew for another width, with the same text at the top."""
         del event
+        self.measure_cells()
         if self.text_width == self._laid_out_for:
             return
         top = self.place_at(round(self.scroll_y))
@@ -217,6 +211,9 @@ class Surface(ScrollView, can_focus=True):
         super().notify_style_update()
         self._styles.clear()
         self._strips.clear()
+        if self._lines:
+            # The pictures have the colours of the theme.
+            self.pictures_ready()
 
     def _style(self, names: str, link: str) -> Style:
         key = (names, link)
@@ -257,10 +254,15 @@ class Surface(ScrollView, can_focus=True):
         ]
         strip = Strip(segments)
         if selection is not None and (span := selection.get_span(y)) is not None:
+            # What is selected is text, also where it is under a picture.
             start, end = span
-            strip = _selected(
+            return _selected(
                 strip, start, end, self.screen.get_component_rich_style("screen--selection")
             )
+        if line.picture is not None and not self._behind:
+            from notesqa.tui.pictured import overlaid
+
+            strip = overlaid(strip, line)
         return strip
 
     # -- selecting, clicking -----------------------------------------------------
