@@ -26,6 +26,7 @@ from notesqa.tui.read_screen import ReadScreen
 from notesqa.tui.search_screen import SearchScreen
 from notesqa.tui.settings_screen import SettingsScreen
 from notesqa.tui.surface import Surface
+from notesqa.tui.told import ModelState
 from notesqa.tui.welcome_screen import WelcomeScreen
 from tests.tui_fake import HOSTILE, FakeNotes
 
@@ -185,6 +186,12 @@ async def test_what_the_notes_do_not_say(tmp_path: Path) -> None:
         await s.ask("红烧肉怎么做")
         await s.says("笔记里没有说")
         assert not s.app.latest.answer.citations  # type: ignore[union-attr]
+
+
+async def test_a_model_without_a_template_is_told(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        s.app.post_message(ModelState("/models/plain.gguf", has_template=False))
+        await s.says("plain.gguf 没有对话模板")
 
 
 async def test_a_failing_model_is_told_and_nothing_else_breaks(tmp_path: Path) -> None:

@@ -28,11 +28,11 @@ from notesqa.tui import wire
 from notesqa.tui.backstage import READING, RESULTS, WRITING, paced
 from notesqa.tui.desk import Desk
 from notesqa.tui.remote import Lost, RemoteNotes
-from notesqa.tui.told import Failed, Told, Warmed
+from notesqa.tui.told import Failed, ModelState, Told, Warmed
 from notesqa.tui.wording import choose
 from tests.conftest import NOTES
 from tests.fakes import ROOT, write_notes
-from tests.tiny_gguf import write_model
+from tests.tiny_gguf import CHAT_TEMPLATE, write_model
 
 QUESTION = "Dropout 测试时怎么做?"
 
@@ -202,6 +202,24 @@ def test_a_rebuild_is_cancelled(tmp_path: Path) -> None:
         assert remote.status().commit == 0
     finally:
         remote.close()
+
+
+@pytest.mark.parametrize("template", [None, CHAT_TEMPLATE])
+def test_the_desk_tells_whether_the_model_has_a_template(
+    home: Home, tmp_path: Path, template: str | None
+) -> None:
+    pytest.importorskip("llama_cpp")
+    model = write_model(tmp_path / "plain.gguf", template=template)
+    settings = Settings(llm=LlmSettings(model=str(model), threads=1))
+    told: list[Told] = []
+    desk = Desk(lambda: RemoteNotes(home, settings), told.append, choose("zh"))
+    try:
+        desk.open()
+        until(lambda: any(isinstance(m, ModelState) and not m.loading for m in told))
+        states = [m for m in told if isinstance(m, ModelState) and not m.loading]
+        assert [(m.name, m.has_template) for m in states] == [("plain", template is not None)]
+    finally:
+        desk.close()
 
 
 def test_an_answer_is_stopped(home: Home, tmp_path: Path) -> None:

@@ -93,7 +93,12 @@ class Pending:
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """The chat model that is there: its name, and its room in tokens."""
+    """The chat model that is there: its name, and its room in tokens.
+
+    Attributes:
+        has_template: it brings a chat template; without one it may answer badly.
+    """
 
     name: str
     context_tokens: int
+    has_template: bool = True

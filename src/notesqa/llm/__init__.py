@@ -80,10 +80,14 @@ def open_chat_model(settings: LlmSettings, home: Home) -> ChatModel | None:
     return None
 
 
+def has_template(model: object) -> bool:
+    """Whether a model knows how a chat is written; only a file can lack that, no server."""
+    return bool(getattr(model, "has_template", True))
+
+
 def remark(model: ChatModel) -> str:
     """What the user should know of a loaded model, with what to do about it; mostly nothing."""
-    # Only a file can lack a template: a server applies its own.
-    if getattr(model, "has_template", True):
+    if has_template(model):
         return ""
     return (
         f"{model.name} brings no chat template and may answer badly;"

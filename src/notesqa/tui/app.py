@@ -431,6 +431,9 @@ class NotesApp(Errands):
         self.signal = dataclasses.replace(self.signal, model=name, loading=message.loading)
         self.context_tokens = message.context_tokens
         self._refresh_settings()
+        if not message.has_template:
+            said = self.words("no_template", name=safe(name, newlines=False))
+            self.notify(said, severity="warning", timeout=12, markup=False)
 
     def _hear_listed(self, message: told.Listed) -> None:
         self.documents = message.documents

@@ -165,8 +165,12 @@ class Backstage:
             hear = paced(lambda event: self._tell(number, part=event))
             return notes.index(**given, on_event=hear, cancel=self._stops[number])
         if call == "chat_model":
+            from notesqa.llm import has_template
+
             model = notes.chat_model()
-            return None if model is None else LoadedModel(model.name, model.context_tokens)
+            if model is None:
+                return None
+            return LoadedModel(model.name, model.context_tokens, has_template(model))
         return getattr(notes, call)(**given)
 
     def _tell(self, number: int, **told: Any) -> None:

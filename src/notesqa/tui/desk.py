@@ -225,7 +225,10 @@ class Desk:
         if model is None:
             self.post(ModelState(""))
         else:
-            self.post(ModelState(model.name, context_tokens=model.context_tokens))
+            from notesqa.llm import has_template
+
+            known, room = has_template(model), model.context_tokens
+            self.post(ModelState(model.name, context_tokens=room, has_template=known))
 
     def use(self, settings: Settings) -> None:
         """Go on with other settings."""

@@ -44,6 +44,7 @@ class ModelState(Told):
     name: str
     loading: bool = False
     context_tokens: int = 0
+    has_template: bool = True
 
 
 @dataclass

@@ -95,6 +95,11 @@ _WORDS: dict[str, tuple[str, str]] = {
     "cancel_hint": ("Ctrl+X 取消", "Ctrl+X cancels"),
     "rebuild_cancelled": ("已取消；已完成的部分留着", "cancelled; what was done is kept"),
     "rebuild_running": ("正在收录", "already rebuilding"),
+    "no_template": (
+        "{name} 没有对话模板，回答可能不好：请换一个 instruct 或 chat 模型（notesqa model list）",
+        "{name} brings no chat template and may answer badly:"
+        " choose an instruct or chat model (notesqa model list)",
+    ),
     "arrived": ("收到新传输：{n} 个文件。Ctrl+R 收录", "new files: {n}. Ctrl+R takes them in"),
     "digest_ready": ("已收录，新增 {n} 篇；{key} 看详情", "done: {n} added; {key} tells more"),
     "no_digest": ("这次打开后还没有收录过", "nothing was rebuilt since the start"),
