@@ -207,15 +207,15 @@ class Gallery:
             if box is None or max(box.columns, box.rows) > len(pictures.MARKS):
                 return None
             png = drawing.png(shape, cell, box, order.colour, order.background)
-            return self._packed(png, box.columns, box.rows)
+            return self._packed(png, box.columns, box.rows, order.background or (0, 0, 0))
         except (UnrenderableError, ImportError):
             return None
 
-    def _packed(self, png: bytes, columns: int, rows: int) -> Picture:
+    def _packed(self, png: bytes, columns: int, rows: int, background: Colour) -> Picture:
         if self.protocol == "iterm":
             return Picture(columns, rows, pictures.iterm_show(png, columns, rows))
         if self.protocol == "sixel":
-            return Picture(columns, rows, pictures.sixel_show(png))
+            return Picture(columns, rows, pictures.sixel_show(png, background))
         family, index = divmod(self._made, len(pictures.NAMES))
         self._made = (self._made + 1) % (255 * len(pictures.NAMES))
         name = pictures.NAMES[index]

@@ -144,14 +144,15 @@ class PictureView(ScrollView):
             style for start, end, style in section.marks if start < spot.end and end > spot.start
         ]
         style = self.rich_style + self._style(" ".join(["formula", *marks]), "")
-        # Placeholders are text: they need no room for another text, and no background.
-        cells = self.gallery is not None and self.gallery.protocol == "kitty"
+        protocol = None if self.gallery is None else self.gallery.protocol
         return Order(
             spot.latex,
             spot.room,
-            (1, 1) if cells else size,
+            # Placeholders are text: they need no room for another text.
+            (1, 1) if protocol == "kitty" else size,
             _rgb(style.color),
-            None if cells else _rgb(style.bgcolor),
+            # The edges of a sixel's strokes have no transparency.
+            _rgb(style.bgcolor) if protocol == "sixel" else None,
         )
 
     def _want(self) -> None:
@@ -195,13 +196,22 @@ class PictureView(ScrollView):
         self._still = None
         if not self.is_mounted or self.app.screen is not self.screen:
             return
-        parts = [
-            f"\x1b[{region.y + 1};{region.x + 1}H{picture.data}"
-            for region, picture in self._in_sight()
-        ]
+        parts: list[str] = []
+        for region, picture in self._in_sight():
+            parts += [self._blank(region), _move(region.x, region.y), picture.data]
         if parts:
             # The cursor goes back to where it was: an input method follows it.
             self._tell_terminal("".join(["\x1b[?2026h\x1b7", *parts, "\x1b8\x1b[?2026l"]))
+
+    def _blank(self, region: Region) -> str:
+        """What takes the text away from where a picture comes."""
+        inner = self.scrollable_content_region
+        under = self.render_line(region.y - inner.y).crop(region.x - inner.x)
+        background = next((s.style.bgcolor for s in under if s.style and s.style.bgcolor), None)
+        blanks = Style(bgcolor=background).render(
+            " " * region.width, color_system=self.app.console._color_system
+        )
+        return "".join(_move(region.x, y) + blanks for y in range(region.y, region.bottom))
 
     def _in_sight(self) -> list[tuple[Region, Picture]]:
         """The pictures with nothing over them, and where they are on the screen."""
@@ -228,6 +238,10 @@ class PictureView(ScrollView):
             if area.contains_region(place) and not any(place.overlaps(r) for r in above):
                 found.append((place, picture))
         return found
+
+
+def _move(x: int, y: int) -> str:
+    return f"\x1b[{y + 1};{x + 1}H"
 
 
 def _rgb(color: Color | None) -> tuple[int, int, int]:

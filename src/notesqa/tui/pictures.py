@@ -102,8 +102,11 @@ def iterm_show(png: bytes, columns: int, rows: int) -> str:
     return f"\x1b]1337;File={keys}:{data}\x07"
 
 
-def sixel_show(png: bytes, colours: int = 16) -> str:
+def sixel_show(png: bytes, background: Colour, colours: int = 16) -> str:
     """A picture at the cursor, in at most `colours` colours.
+
+    What is of the colour `background` is left as the cells are, which so need not have
+    it exactly: a sixel's colours are in percent.
 
     Raises:
         ImportError: Pillow or numpy is not installed.
@@ -117,14 +120,21 @@ def sixel_show(png: bytes, colours: int = 16) -> str:
     pixels = numpy.asarray(image)
     height, width = pixels.shape
     parts = [f'\x1bP0;1;0q"1;1;{width};{height}']
-    for index in range(int(pixels.max()) + 1):
-        red, green, blue = (round(v * 100 / 255) for v in palette[3 * index : 3 * index + 3])
+    entries = [palette[3 * index : 3 * index + 3] for index in range(int(pixels.max()) + 1)]
+    behind = min(
+        range(len(entries)),
+        key=lambda index: sum(abs(a - b) for a, b in zip(entries[index], background, strict=True)),
+    )
+    for index, entry in enumerate(entries):
+        red, green, blue = (round(value * 100 / 255) for value in entry)
         parts.append(f"#{index};2;{red};{green};{blue}")
     for top in range(0, height, 6):
         band = pixels[top : top + 6]
         weights = (1 << numpy.arange(len(band), dtype=numpy.uint8))[:, None]
         lines: list[str] = []
         for index in numpy.unique(band):
+            if index == behind:
+                continue
             column = ((band == index) * weights).sum(axis=0) + 63
             lines.append(f"#{index}{_runs(bytes(column.astype(numpy.uint8)))}")
         parts.append("$".join(lines) + "-")
