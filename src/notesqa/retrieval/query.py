@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from notesqa.retrieval.terms import Concept, TermTable
+from notesqa.retrieval.terms import Concept, TermTable, other_words
 from notesqa.text.latex import formula_tokens, formulas
 from notesqa.text.normalize import normalize
-from notesqa.text.segment import Segmenter
+from notesqa.text.segment import Segmenter, singulars
 
 Kind = Literal[
     "what", "list", "why", "how", "compare", "pros", "number", "when", "who", "formula", "other"
@@ -139,7 +139,8 @@ def analyse(text: str, segmenter: Segmenter, terms: TermTable) -> Query:
     grams = {gram: GRAM_WEIGHT for gram in segmenter.grams(content) if gram not in _FUNCTION_WORDS}
     own_grams = tuple(grams)
     found = [t for t in terms.in_text(content) if _whole(t.surface, all_words)]
-    for term in found:
+    concepts = _concepts(own, found)
+    for term in (*found, *concepts):
         for form in term.forms[:_MOST_FORMS]:
             _add_alternative(form, segmenter, words, grams)
     symbols = tuple(token for formula in formulas(text) for token in formula_tokens(formula.body))
@@ -151,7 +152,7 @@ def analyse(text: str, segmenter: Segmenter, terms: TermTable) -> Query:
         grams=grams,
         own_words=tuple(own),
         own_grams=own_grams,
-        concepts=_concepts(own, found),
+        concepts=concepts,
         latin=tuple(w for w in own if _LATIN.search(w)),
         kind=kind_of(normalized),
         embedded=_embedded(text, found),
@@ -181,16 +182,22 @@ def _add_alternative(
 
 
 def _concepts(own: Sequence[str], found: Sequence[Concept]) -> tuple[Concept, ...]:
-    """The question's words; each may also be met by another name of a term it belongs to."""
-    return tuple(
-        Concept(
-            word,
-            tuple(
-                dict.fromkeys(form for term in found if word in term.surface for form in term.forms)
-            ),
+    """The question's words; each may also be met by another name of a term it belongs to.
+
+    A word that is no part of a term may be met by what else it is called; a plural and its
+    singular are one.
+    """
+    concepts: dict[str, tuple[str, ...]] = {}
+    for word in own:
+        plural = next((w for w in concepts if w[0] == word[0] and word in singulars(w)), None)
+        forms = tuple(
+            dict.fromkeys(form for term in found if word in term.surface for form in term.forms)
         )
-        for word in own
-    )
+        if plural is not None:
+            concepts[plural] = tuple(dict.fromkeys((word, *forms, *concepts[plural])))
+        else:
+            concepts[word] = forms or other_words(word)
+    return tuple(Concept(word, forms) for word, forms in concepts.items())
 
 
 def _embedded(text: str, found: Sequence[Concept]) -> str:
@@ -198,6 +205,11 @@ def _embedded(text: str, found: Sequence[Concept]) -> str:
         return text
     extra = [form for term in found for form in term.forms if is_han(form)][:_MOST_FORMS]
     return f"{text} {' '.join(extra)}" if extra else text
+
+
+def is_function_word(word: str) -> bool:
+    """Whether a word says nothing of what is asked about."""
+    return word in _FUNCTION_WORDS
 
 
 def is_han(text: str) -> bool:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 import threading
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -26,6 +25,7 @@ from notesqa.records import Document, Entry, Passage
 from notesqa.retrieval.features import FEATURES, Candidate, Wording, features
 from notesqa.retrieval.query import Query, analyse
 from notesqa.retrieval.ranking import Weights, load_weights, score
+from notesqa.retrieval.slips import put_right
 from notesqa.retrieval.terms import TermTable, builtin_terms
 from notesqa.text.normalize import normalize
 from notesqa.text.segment import Segmenter
@@ -46,7 +46,6 @@ _DENSE_CANDIDATES = 30
 _WORDINGS_KEPT = 20_000
 _DUPLICATE_OVERLAP = 0.9
 _JOINED_CHARACTERS = 1200
-_SLIP_WORD = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,26 +224,15 @@ class Retriever:
     # -- searching -----------------------------------------------------------------------
 
     def analyse(self, text: str) -> Query:
-        """The question as the search sees it; slips in Latin words are put right."""
+        """The question as the search sees it; slips of the keyboard are put right."""
         self.refresh()
         # Half a character (a stray surrogate) can be looked up nowhere.
         text = text.encode("utf-8", "replace").decode("utf-8")
         query = analyse(text, self.segmenter, self.term_table)
-        slips = {}
-        for word in query.latin:
-            # A compound of words that the notes have ("anchorfree") is found by its grams.
-            if len(word) >= _SLIP_WORD and word.isalpha() and not self._known_gram(word):
-                right = self.followers[0].similar_word(word)
-                if right:
-                    slips[word] = right
-        if not slips:
+        right = put_right(query, self.followers[0], self.term_table)
+        if right == query.normalized:
             return query
-        corrected = re.sub(r"[a-z]+", lambda match: slips.get(match[0], match[0]), query.normalized)
-        return dataclasses.replace(analyse(corrected, self.segmenter, self.term_table), text=text)
-
-    def _known_gram(self, word: str) -> bool:
-        lexical = self.followers[0]
-        return lexical.frequency("words", word) > 0 or lexical.frequency("grams", word) > 0
+        return dataclasses.replace(analyse(right, self.segmenter, self.term_table), text=text)
 
     def search(
         self,

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 
 from notesqa.text.normalize import normalize
@@ -51,6 +52,55 @@ def builtin_terms() -> list[tuple[str, str, str]]:
     return rows
 
 
+@cache
+def _builtin_words() -> dict[str, tuple[str, ...]]:
+    table = files("notesqa.text").joinpath("words.tsv").read_text(encoding="utf-8")
+    lines = (line.split("\t") for line in table.splitlines() if not line.startswith("#"))
+    return {word: tuple(others.split("|")) for word, others in lines}
+
+
+def other_words(word: str) -> tuple[str, ...]:
+    """What else a word of a question may be called in Chinese notes.
+
+    For words that are no terms of the field: everyday English ones, inflected or not,
+    and those of Taiwan.
+    """
+    table = _builtin_words()
+    return next((table[base] for base in _bases(word) if base in table), ())
+
+
+def known_word(word: str) -> bool:
+    """Whether a Latin word is an everyday English one, and so hardly a slip."""
+    return bool(other_words(word))
+
+
+def _bases(word: str) -> Iterator[str]:
+    """An English word, and what it may be an inflection of."""
+    yield word
+    if not word.isascii():
+        return
+    for ending, bases in _ENDINGS:
+        if word.endswith(ending) and len(word) > len(ending) + 2:
+            stem = word[: -len(ending)]
+            for base in bases:
+                yield stem + base
+            if len(stem) > 3 and stem[-1] == stem[-2]:
+                yield stem[:-1]
+
+
+_ENDINGS = (
+    ("ies", ("y",)),
+    ("ied", ("y",)),
+    ("es", ("", "e")),
+    ("s", ("",)),
+    ("ing", ("", "e")),
+    ("ed", ("", "e")),
+    ("ly", ("", "le")),
+    ("er", ("", "e")),
+    ("est", ("", "e")),
+)
+
+
 class TermTable:
     """Finds known terms in a normalised text and tells their other names."""
 
@@ -68,6 +118,10 @@ class TermTable:
             self._starts[key[:2]].append(key)
         for keys in self._starts.values():
             keys.sort(key=len, reverse=True)
+
+    def __contains__(self, name: str) -> bool:
+        """Whether a normalised name is one of a term."""
+        return name in self._forms
 
     def in_text(self, normalized: str) -> list[Concept]:
         """Known terms in a normalised text, longest first at each place, not overlapping.

@@ -310,10 +310,11 @@ def _forms(word: str) -> Iterator[str]:
         if match[2][0] == "v":
             yield match[2]
     elif len(word) > 3 and word[-1] == "s" and word.isalpha():
-        yield from _singular(word)
+        yield from singulars(word)
 
 
-def _singular(word: str) -> Iterator[str]:
+def singulars(word: str) -> Iterator[str]:
+    """What a Latin word may be the plural of."""
     if word.endswith(("ss", "us", "is", "ias")):
         return
     if word.endswith("ies") and len(word) > 4:
