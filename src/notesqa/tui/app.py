@@ -229,11 +229,15 @@ class NotesApp(Errands):
         self.exit(code, return_code=code)
 
     def on_unmount(self) -> None:
-        """Leave nothing running, and no pictures in the terminal."""
-        if self.gallery is not None and self._driver is not None:
-            self._driver.write(self.gallery.close())
+        """Leave nothing running."""
         self._draft.flush()
         self.desk.close()
+
+    def exit(self, *args: Any, **kwargs: Any) -> None:
+        """End, with no pictures left in the terminal, which is ours only until then."""
+        if self.gallery is not None and self._driver is not None:
+            self._driver.write(self.gallery.close())
+        super().exit(*args, **kwargs)
 
     async def action_quit(self) -> None:
         """Leave."""

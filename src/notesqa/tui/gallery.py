@@ -131,6 +131,8 @@ class Gallery:
     def unsent(self, shown: Iterable[Picture]) -> str:
         """What the terminal must be told before it sees the cells of these."""
         with self._condition:
+            if self._closed:
+                return ""
             parts = [pictures.kitty_forget(number) for number in self._dropped]
             self._dropped.clear()
             for picture in shown:

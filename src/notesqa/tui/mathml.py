@@ -35,7 +35,7 @@ _LOSSY = re.compile(
     r"|\\begin\{array\}\s*(?:\[\w*\]\s*)?\{(?![\s lcr]*\})"
 )
 # ziamath sets the children of a row twice, and so 2^n times those that are n deep.
-_MAX_COST = 4000
+MAX_COST = 4000
 _ACCENTS = {
     "\u0302": "ˆ",
     "\u0303": "~",
@@ -69,14 +69,14 @@ def mathml(latex: str) -> Element:
         root = _element("math", _table(tree))
     else:
         root = _element("math", *_row(_items(tree), script=False))
-    if _cost(root) > _MAX_COST:
+    if cost(root) > MAX_COST:
         raise UnrenderableError("too intricate for a picture")
     return root
 
 
-def _cost(element: Element) -> int:
+def cost(element: Element) -> int:
     """How many elements ziamath sets for this one."""
-    inner = sum(_cost(child) for child in element)
+    inner = sum(cost(child) for child in element)
     return 1 + (2 * inner if element.tag in ("math", "mrow", "mtd") else inner)
 
 

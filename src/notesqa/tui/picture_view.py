@@ -71,6 +71,7 @@ class PictureView(ScrollView):
         if self.gallery is not None:
             self.gallery.resend()
             self._hang()
+            self.refresh()
 
     def measure_cells(self) -> None:
         """Have all pictures drawn anew if the terminal's cells have another size."""
