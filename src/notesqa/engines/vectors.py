@@ -199,10 +199,11 @@ class VectorEngine(Follower[_Vectors]):
         try:
             exact, coarse = (faiss.read_index(str(self._folder / f)) for f in state.files)
             scale, error, longest = (state.figures[name] for name in _FIGURES)
-        except (RuntimeError, MemoryError, OSError, ValueError, KeyError):
+            keys = [faiss.vector_to_array(index.id_map) for index in (exact, coarse)]
+        except (RuntimeError, MemoryError, OSError, ValueError, KeyError, AttributeError):
             # Derived data: catch_up makes it anew.
             return None
-        if not exact.d == coarse.d == self._dimension or exact.ntotal != coarse.ntotal:
+        if not exact.d == coarse.d == self._dimension or not np.array_equal(*keys):
             return None
         return _Vectors(exact, coarse, scale, error, longest, _on_gpu(exact))
 
