@@ -27,6 +27,8 @@ from notesqa.reports import IndexEvent, Pending
 from notesqa.tui import wire
 from notesqa.tui.backstage import READING, RESULTS, WRITING, paced
 from notesqa.tui.desk import Desk
+from notesqa.tui.finding import find
+from notesqa.tui.queries import Query
 from notesqa.tui.remote import Lost, RemoteNotes
 from notesqa.tui.told import Failed, ModelState, Told, Warmed
 from notesqa.tui.wording import choose
@@ -148,11 +150,13 @@ def test_everything_is_as_in_this_process(remote: RemoteNotes, home: Home) -> No
         assert remote.status() == notes.status()
         assert remote.signature() == notes.signature()
         assert remote.documents() == notes.documents()
-        assert remote.words("批归一化 GPT-4") == notes.words("批归一化 GPT-4")
-        found = notes.search(QUESTION, 5)
-        assert found and remote.search(QUESTION, 5) == found
-        assert remote.search(QUESTION, sources=["nowhere*"]) == []
-        assert remote.document(found[0].document_id) == notes.document(found[0].document_id)
+        found = remote.find(Query(QUESTION), 5)
+        assert found == find(notes, Query(QUESTION), 5)
+        assert list(found.passages) == notes.search(QUESTION, 5) != []
+        assert len(found.shown) == len(found.passages) and "dropout" in found.words
+        assert remote.find(Query(QUESTION, sources=("nowhere*",)), 5).passages == ()
+        first = found.passages[0].document_id
+        assert remote.document(first) == notes.document(first)
         events = list(remote.stream(QUESTION))
         assert [type(event) for event in events][:1] == [Found]
         assert any(isinstance(event, Delta) for event in events)
@@ -184,7 +188,7 @@ def test_a_long_list_comes_whole_and_in_order(tmp_path: Path) -> None:
 
 def test_errors_come_as_what_they_are(remote: RemoteNotes) -> None:
     with pytest.raises(CatalogError, match="notesqa index"):
-        remote.search("x")
+        remote.find(Query("x"), 5)
     remote.use_settings(Settings(llm=LlmSettings(model="nowhere.gguf")))
     with pytest.raises(ModelError, match="nowhere"):
         remote.chat_model()
@@ -243,7 +247,7 @@ def test_an_answer_is_stopped(home: Home, tmp_path: Path) -> None:
 
 
 def test_every_call_is_a_method_on_both_sides() -> None:
-    for name in RESULTS:
+    for name in set(RESULTS) - {"find"}:
         assert callable(getattr(Notes, name)) and callable(getattr(RemoteNotes, name))
     assert not set(READING) & set(WRITING)
 
@@ -266,11 +270,11 @@ def test_the_app_side_imports_no_engine() -> None:
 
 def test_a_killed_process_is_started_anew(remote: RemoteNotes) -> None:
     remote.index()
-    found = remote.search(QUESTION)
+    found = remote.find(Query(QUESTION), 5)
     first = remote.process_id
     assert first is not None
     os.kill(first, signal.SIGKILL)
-    assert remote.search(QUESTION) == found
+    assert remote.find(Query(QUESTION), 5) == found
     assert remote.process_id != first
 
 

@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from notesqa.api import SavedTurn, Status
 from notesqa.config import Home, Settings
 from notesqa.errors import CorpusError, NotesqaError
-from notesqa.records import Answer, Document, Passage, Turn
+from notesqa.records import Answer, Document, Turn
 from notesqa.reports import (
     ConversationInfo,
     DocumentInfo,
@@ -36,16 +36,17 @@ from notesqa.reports import (
     LoadedModel,
 )
 from notesqa.tui import wire
+from notesqa.tui.finding import Findings, find
+from notesqa.tui.queries import Query
 
 if TYPE_CHECKING:
     from notesqa.api import Notes
 
-# What may be called, and the record that it gives. They are methods of `Notes`.
+# What may be called, and the record that it gives. All but `find` are methods of `Notes`.
 READING: Mapping[str, Any] = {
     "status": Status,
     "signature": int,
-    "search": list[Passage],
-    "words": list[str],
+    "find": Findings,
     "document": Document,
     "documents": list[DocumentInfo],
     "conversations": list[ConversationInfo],
@@ -68,6 +69,7 @@ RESULTS = {**READING, **WRITING, **WORKING}
 _RECORDS_GIVEN: Mapping[str, Any] = {
     "answer": Answer,
     "history": tuple[Turn, ...],
+    "line": Query,
     "settings": Settings,
 }
 _PART = 200
@@ -171,6 +173,8 @@ class Backstage:
             if model is None:
                 return None
             return LoadedModel(model.name, model.context_tokens, has_template(model))
+        if call == "find":
+            return find(notes, given["line"], given["k"])
         return getattr(notes, call)(**given)
 
     def _tell(self, number: int, **told: Any) -> None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from notesqa.errors import Cancelled, CatalogError, ConfigError, CorpusError, NotesqaError
 from notesqa.records import Answer, Document, Source, Turn
+from notesqa.tui.finding import Findings, find
 from notesqa.tui.queries import Query
 from notesqa.tui.remote import Lost, RemoteNotes
 from notesqa.tui.told import (
@@ -197,7 +198,7 @@ class Desk:
     def _warm(self) -> None:
         began = time.perf_counter()
         try:
-            self.notes.search("0", k=1)
+            self._find(Query("0"), 1)
         except CatalogError:
             return  # no index yet: there is nothing to warm
         self.post(Warmed(time.perf_counter() - began))
@@ -250,26 +251,14 @@ class Desk:
 
         def job() -> None:
             began = time.perf_counter()
-            passages = self.notes.search(
-                query.text,
-                k=k,
-                sources=query.sources,
-                tags=query.tags,
-                after=query.after or None,
-                before=query.before or None,
-            )
-            seconds = time.perf_counter() - began
-            from notesqa.tui.markdown import plain_text
-
-            shown = [plain_text(p.text) for p in passages]
-            words = self._words(query.text)
-            self.post(Results(number, query, passages, shown, words, seconds))
+            found = self._find(query, k)
+            self.post(Results(number, query, found, time.perf_counter() - began))
 
         self._do("search", "search", job, number)
 
-    def _words(self, text: str) -> tuple[str, ...]:
-        found = [*text.split(), *self.notes.words(text)]
-        return tuple(dict.fromkeys(w for w in found if len(w) > 1 or not w.isascii()))
+    def _find(self, query: Query, k: int) -> Findings:
+        notes = self.notes
+        return notes.find(query, k) if isinstance(notes, RemoteNotes) else find(notes, query, k)
 
     def ask(self, request: Request, k: int) -> None:
         """Answer a question, told piece by piece, and keep it."""

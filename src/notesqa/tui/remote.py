@@ -29,8 +29,10 @@ from notesqa.tui.backstage import READING, RESULTS
 if TYPE_CHECKING:
     from notesqa.api import Notes, SavedTurn, Status
     from notesqa.config import Home, Settings
-    from notesqa.records import Answer, Document, Passage, Turn
+    from notesqa.records import Answer, Document, Turn
     from notesqa.reports import ConversationInfo, DocumentInfo, IndexReport, LoadedModel
+    from notesqa.tui.finding import Findings
+    from notesqa.tui.queries import Query
 
 _EVENTS = {kind.__name__: kind for kind in (Found, Delta, Finished)}
 _POLL_SECONDS = 0.05
@@ -125,23 +127,9 @@ class RemoteNotes:
 
     # -- searching and asking -----------------------------------------------------------
 
-    def search(
-        self,
-        query: str,
-        k: int | None = None,
-        *,
-        sources: Sequence[str] = (),
-        tags: Sequence[str] = (),
-        after: str | None = None,
-        before: str | None = None,
-    ) -> list[Passage]:
-        """See `Notes.search`."""
-        filters = {"sources": sources, "tags": tags, "after": after, "before": before}
-        return cast("list[Passage]", self._ask("search", query=query, k=k, **filters))
-
-    def words(self, text: str) -> list[str]:
-        """See `Notes.words`."""
-        return cast("list[str]", self._ask("words", text=text))
+    def find(self, query: Query, k: int) -> Findings:
+        """See `notesqa.tui.finding.find`."""
+        return cast("Findings", self._ask("find", line=query, k=k))
 
     def document(self, document_id: str) -> Document:
         """See `Notes.document`."""

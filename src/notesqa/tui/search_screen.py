@@ -116,11 +116,12 @@ class SearchScreen(Screen[None]):
         """What was found; dropped when something else has been typed since."""
         if message.number != self._number:
             return
-        found = zip(message.passages, message.shown, strict=True)
-        self.results.fill([Result(passage, text) for passage, text in found], message.words)
-        if message.passages:
+        found = message.found
+        pairs = zip(found.passages, found.shown, strict=True)
+        self.results.fill([Result(passage, text) for passage, text in pairs], found.words)
+        if found.passages:
             ms = max(1, round(message.seconds * 1000))
-            self._count(self.words("results", n=len(message.passages), ms=ms))
+            self._count(self.words("results", n=len(found.passages), ms=ms))
         else:
             self._count(self.words("no_results"))
 

@@ -55,7 +55,7 @@ class SourcePane(Vertical):
         title = Text(no_wrap=True, overflow="ellipsis")
         title.append(safe(document.title, newlines=False), "bold")
         title.append(f"  {safe(str(document.source_at(place)), newlines=False)}", "dim")
-        self.title_line.update(title)
+        self.title_line.update(title, layout=False)
         self.surface.show([note.section])
         if span:
             # The size may be known only after the pane has become visible.

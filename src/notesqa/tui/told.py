@@ -9,6 +9,7 @@ from textual.message import Message
 
 from notesqa.errors import NotesqaError
 from notesqa.records import Answer, Passage
+from notesqa.tui.finding import Findings
 from notesqa.tui.queries import Query
 
 if TYPE_CHECKING:
@@ -58,14 +59,11 @@ class Failed(Told):
 
 @dataclass
 class Results(Told):
-    """What a search found: the passages, each as it is read on one line, and the words
-    of the query to be looked for in them."""
+    """What a search found."""
 
     number: int
     query: Query
-    passages: list[Passage]
-    shown: list[str]
-    words: tuple[str, ...]
+    found: Findings
     seconds: float
 
 
