@@ -85,7 +85,9 @@ def gallery_for(terminal: Terminal, colours: str | None) -> Gallery | None:
 class Gallery:
     """The pictures for one terminal."""
 
-    def __init__(self, terminal: Terminal, fd: int = -1, *, truecolor: bool = True) -> None:
+    def __init__(
+        self, terminal: Terminal, fd: int | None = None, *, truecolor: bool = True
+    ) -> None:
         """`fd` is the terminal, asked for its size when that may have changed.
 
         `truecolor` tells whether colours reach the terminal as they are, or in a
@@ -143,7 +145,7 @@ class Gallery:
 
     def measure(self) -> bool:
         """Look at the size of a cell; True when it has changed, and all is drawn anew."""
-        cell = cell_of(self._fd)
+        cell = None if self._fd is None else cell_of(self._fd)
         if cell is None or _alike(cell, self.cell):
             return False
         with self._condition:
