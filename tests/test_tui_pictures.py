@@ -80,6 +80,15 @@ def test_a_letter_is_upright_where_tex_has_it_so() -> None:
     assert drawn(r"\mathbf{d}").tobytes() != drawn("d").tobytes()
 
 
+def test_a_sign_stands_apart_from_a_relation_and_close_to_what_it_signs() -> None:
+    def width(latex: str) -> float:
+        return drawing.outline(latex).width
+
+    sign = width("-a") - width("a")
+    assert width("b=-a") - width("b=a") == pytest.approx(sign, abs=1)
+    assert width("b-a") - width("ba") > sign + 6
+
+
 def test_letters_are_about_as_high_as_a_cell_and_shrink_to_fit() -> None:
     shape = drawing.outline(r"a = b + c + d + e + f + g")
     whole = drawing.frame(shape, CELL, 80)

@@ -136,8 +136,9 @@ def _inner(item: Node, kind: str) -> str:
 
 def _gap(before: str, after: str, *, script: bool) -> float:
     """The space between two neighbours, in ems (TeXbook, chapter 18)."""
-    if before in ("", "space") or after in ("space", "sign"):
-        return 0 if before != "punct" or script else _THIN
+    if before in ("", "space") or after == "space":
+        return 0
+    after = "ord" if after == "sign" else after
     operators = before in _OPERATORS, after in _OPERATORS
     if any(operators) and "open" not in (before, after):
         if all(operators) or (operators[0] and after == "ord"):
