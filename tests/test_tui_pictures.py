@@ -582,3 +582,15 @@ def test_what_is_typed_before_the_app_is_there_is_not_lost(
 ) -> None:
     terminal = reading(b"\xe4\xbd\xa0" + KITTY[:5] + KITTY[5:] + b"ok", note=False)
     terminal.says("你ok")
+
+
+def test_in_kitty_with_256_colours(
+    reading: Callable[..., Pictured], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLORTERM", "")
+    terminal = reading(KITTY)
+    terminal.until(lambda: kitty_pictures(b"".join(terminal.special).decode()))
+    ((number, _),) = kitty_pictures(b"".join(terminal.special).decode()).items()
+    # The colour's place in the palette is the low part of the id.
+    terminal.until(lambda: f"38;5;{number & 0xFFFFFF};".encode() in terminal.raw)
+    terminal.until(terminal.placeholders)
