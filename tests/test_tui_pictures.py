@@ -410,6 +410,17 @@ def test_the_cells_of_a_picture_survive_being_cut_anywhere() -> None:
         assert text == pictures.kitty_cell(1, cut - spot.lead, 1)
 
 
+def test_a_fence_of_mathematics_is_a_display_formula() -> None:
+    text = "前\n\n```math\n\\frac{a}{b}\n```\n\n后\n"
+    blocks = blocks_of(text)
+    assert [block.kind for block in blocks] == ["paragraph", "mathematics", "paragraph"]
+    lines = lay_out(blocks, 40)
+    spot = next(line.spot for line in lines if line.spot)
+    assert spot.latex.strip() == r"\frac{a}{b}" == text[spot.start : spot.end].strip()
+    source = lay_out(blocks_of(text, show_source=True), 40, show_source=True)
+    assert r"\frac{a}{b}" in "".join(line.text for line in source)
+
+
 def test_source_that_was_asked_for_is_no_picture() -> None:
     lines = lay_out(blocks_of(NOTE, show_source=True), 60, show_source=True)
     assert not any(line.spot for line in lines)

@@ -337,6 +337,19 @@ class _Reader:
         language = (token.info or "").split(" ")[0].strip("{}.").lower()
         start = self.line(begin)[0]
         stop = self.line(max(end - 1, begin))[0]
+        if language == "math" and token.content.strip():
+            formula = Formula(start, max(stop, start), token.content, True)
+            self.blocks.append(
+                Block(
+                    "mathematics",
+                    first=first,
+                    rest=rest,
+                    formula=formula,
+                    start=start,
+                    end=formula.end,
+                )
+            )
+            return
         self.blocks.append(
             Block(
                 "code",
