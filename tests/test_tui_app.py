@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import tomllib
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -14,7 +15,7 @@ import pytest
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
-from notesqa.config import Settings, TuiSettings
+from notesqa.config import Home, Settings, TuiSettings
 from notesqa.errors import ConfigError, ModelError
 from notesqa.records import Document, Source
 from notesqa.reports import Pending
@@ -577,6 +578,7 @@ async def test_keys_are_remapped_and_everything_says_so(tmp_path: Path) -> None:
         await s.until(lambda: s.app.ask_screen.talk.current == "cite:1:2")
         await s.press("f1", "end")
         await s.says("f12")
+        await s.says("next_citation")
 
 
 def test_an_unknown_action_or_theme_is_refused_at_the_start() -> None:
@@ -604,22 +606,82 @@ async def test_help_and_footer_name_only_what_works(tmp_path: Path) -> None:
                 ), action
 
 
-async def test_settings_choose_model_and_theme(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def tiny_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A model file that the settings can choose; not one that can be loaded."""
     monkeypatch.setenv("NOTESQA_DATA", str(tmp_path / "data"))
     models = tmp_path / "data" / "models"
     models.mkdir(parents=True)
     (models / "tiny.gguf").write_bytes(b"GGUF")
+    return models / "tiny.gguf"
+
+
+async def test_settings_choose_model_and_theme(tmp_path: Path, tiny_model: Path) -> None:
+    file = tmp_path / "notesqa.toml"
     async with session(tmp_path) as s:
         await s.press("f7")
         assert isinstance(s.app.screen, SettingsScreen)
         await s.says("tiny.gguf")
-        assert "builtin-1" in s.text
+        assert "builtin-1" in s.text and not file.exists()
         await s.press("down", "enter")
         await s.until(lambda: s.notes.settings.llm.model.endswith("tiny.gguf"))
         await s.press("f10")
         assert s.app.theme == "transmission-light"
+        await s.until(lambda: file.exists() and "transmission-light" in file.read_text("utf-8"))
+    assert tomllib.loads(file.read_text("utf-8")) == {
+        "llm": {"model": str(tiny_model)},
+        "tui": {"theme": "transmission-light"},
+    }
+    app = NotesApp(
+        lambda: FakeNotes(tmp_path),  # type: ignore[arg-type,return-value]
+        Settings.load(Home(tmp_path)),
+        corpus=tmp_path / "corpus",
+    )
+    async with app.run_test(size=(120, 40)) as pilot:
+        again = Session(app, pilot, FakeNotes(tmp_path))
+        assert app.theme == "transmission-light"
+        await again.press("f7")
+        await again.says("● tiny.gguf")
+
+
+async def test_a_choice_changes_its_own_line_of_the_settings(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    file = tmp_path / "notesqa.toml"
+    before = (
+        "# mine\n[llm]\nmodel = 'qwen'  # at home\nbase_url = 'http://127.0.0.1:9/v1'\n"
+        "threads = 3\n\n[tui.keys]\nsearch = 'f12'\n"
+    )
+    file.write_text(before, "utf-8")
+    app = NotesApp(
+        lambda: FakeNotes(tmp_path),  # type: ignore[arg-type,return-value]
+        Settings.load(Home(tmp_path)),
+        corpus=tmp_path / "corpus",
+    )
+    async with app.run_test(size=(120, 40)) as pilot:
+        s = Session(app, pilot, FakeNotes(tmp_path))
+        await s.press("f7")
+        await s.says("● http://127.0.0.1:9/v1 qwen")
+        await s.press("down", "enter")
+        await s.until(lambda: str(tiny_model) in file.read_text("utf-8"))
+        assert file.read_text("utf-8") == before.replace("'qwen'", f'"{tiny_model}"').replace(
+            "base_url = 'http://127.0.0.1:9/v1'\n", ""
+        )
+        await s.press("down", "enter")  # back to the server, which is still offered
+        await s.until(lambda: "qwen" in file.read_text("utf-8"))
+    kept = Settings.load(Home(tmp_path))
+    assert (kept.llm.model, kept.llm.base_url) == ("qwen", "http://127.0.0.1:9/v1")
+    assert kept.llm.threads == 3 and kept.tui.keys == {"search": "f12"}
+
+
+async def test_a_choice_that_cannot_be_kept_lasts_for_the_session(
+    tmp_path: Path, tiny_model: Path
+) -> None:
+    (tmp_path / "notesqa.toml").mkdir()
+    async with session(tmp_path) as s:
+        await s.press("f10")
+        await s.says("只在退出前有效")
+        assert "notesqa.toml" in s.text and s.app.theme == "transmission-light"
 
 
 async def test_english(tmp_path: Path) -> None:

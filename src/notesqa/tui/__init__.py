@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from notesqa.config import Home, Settings
+    from notesqa.tui.remote import RemoteNotes
 
 __all__ = ["run", "serve"]
 
@@ -17,31 +18,30 @@ def run(home: Home, settings: Settings, *, question: str = "") -> int:
     Raises:
         ConfigError: `[tui]` names an action or a theme that does not exist.
     """
-    from notesqa.tui.remote import RemoteNotes
     from notesqa.tui.rubbish import Rubbish
     from notesqa.tui.terminal import ask
 
     rubbish = Rubbish()
+
+    def factory() -> RemoteNotes:
+        from notesqa.tui.remote import RemoteNotes
+
+        return RemoteNotes(home, settings)
+
     # The threads of the app that read what comes from there give way sooner than else.
     sys.setswitchinterval(0.001)
-    notes = RemoteNotes(home, settings)
-    notes.start()  # at once: it loads while the app does
-    try:
-        with ask(settings.tui.formulas) as asked:  # it answers while the app is imported
-            from notesqa.tui.app import NotesApp
+    with ask(settings.tui.formulas) as asked:  # the terminal answers while the app is imported
+        from notesqa.tui.app import NotesApp
 
-            app = NotesApp(
-                lambda: notes,
-                settings,
-                corpus=home.corpus,
-                question=question,
-                rubbish=rubbish,
-                terminal=asked.answer(),
-            )
-        app.run()
-    finally:
-        notes.close()
-        rubbish.end()
+        app = NotesApp(
+            factory,
+            settings,
+            corpus=home.corpus,
+            question=question,
+            rubbish=rubbish,
+            terminal=asked.answer(),
+        )
+    app.run()
     return app.return_code or 0
 
 

@@ -12,7 +12,7 @@ import dataclasses
 import difflib
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
@@ -26,7 +26,7 @@ from textual.widgets import Input
 from notesqa.config import Settings
 from notesqa.errors import Cancelled, ConfigError
 from notesqa.records import Turn
-from notesqa.text.terminal import clip, safe
+from notesqa.text.terminal import clip, pad, safe
 from notesqa.tui import told
 from notesqa.tui.answers import Exchange
 from notesqa.tui.ask_screen import AskScreen
@@ -57,6 +57,7 @@ _SUGGESTED = 4
 _QUIT_SECONDS = 2.0
 _TYPING_SECONDS = 1.5
 _SWEEP_SECONDS = 3.0
+_TOLD_CELLS = 22
 
 
 class NotesApp(Errands):
@@ -118,6 +119,8 @@ class NotesApp(Errands):
         self.desk = Desk(notes_factory, self.post_message, self.words)
         self.exchanges: list[Exchange] = []
         self.documents: list[DocumentInfo] = []
+        self.tags: Sequence[str] = ()
+        self.sources: Sequence[str] = ()
         self.status: Status | None = None
         self.conversation_id: int | None = None
         self.context_tokens = 0
@@ -305,16 +308,6 @@ class NotesApp(Errands):
         return cast("HistoryScreen | None", self._shown("history"))
 
     @property
-    def tags(self) -> set[str]:
-        """All tags."""
-        return {tag for info in self.documents for tag in info.tags}
-
-    @property
-    def sources(self) -> set[str]:
-        """All files."""
-        return {source.rpartition(":")[0] or source for i in self.documents for source in i.sources}
-
-    @property
     def suggestions(self) -> list[str]:
         """Questions to begin with."""
         return self._suggestions
@@ -441,6 +434,7 @@ class NotesApp(Errands):
 
     def _hear_listed(self, message: told.Listed) -> None:
         self.documents = message.documents
+        self.tags, self.sources = message.tags, message.sources
         self._settle()
         if not self._suggestions:
             self._suggestions = self._suggested()
@@ -641,10 +635,22 @@ class NotesApp(Errands):
 
     # -- settings and help ------------------------------------------------------------------
 
-    def use_settings(self, settings: Settings) -> None:
-        """Go on with other settings, until the app is left."""
-        self.settings = settings
-        self.desk.use(settings)
+    def choose_model(self, model: str, base_url: str = "") -> None:
+        """Answer with this model from now on, also after the app was left."""
+        llm = dataclasses.replace(self.settings.llm, model=model, base_url=base_url)
+        self.settings = dataclasses.replace(self.settings, llm=llm)
+        self.desk.use(self.settings)
+        self._keep("llm", {"base_url": base_url, "model": model})
+
+    def choose_theme(self, name: str) -> None:
+        """Look like this from now on, also after the app was left."""
+        self.theme = name
+        self._keep("tui", {"theme": name})
+        self._refresh_settings()
+
+    def _keep(self, table: str, values: Mapping[str, str]) -> None:
+        if self.corpus is not None:
+            self.desk.keep(self.settings_file, table, values)
 
     def _refresh_settings(self) -> None:
         screen = cast("SettingsScreen | None", self._shown("settings"))
@@ -653,8 +659,7 @@ class NotesApp(Errands):
 
     def action_theme(self) -> None:
         """Dark or light."""
-        self.theme = LIGHT.name if self.theme == DARK.name else DARK.name
-        self._refresh_settings()
+        self.choose_theme(LIGHT.name if self.theme == DARK.name else DARK.name)
 
     def action_help(self) -> None:
         """Every key that works here."""
@@ -672,8 +677,10 @@ class NotesApp(Errands):
             ):
                 continue
             seen.add((binding.description, binding.action))
-            lines.append((Piece(f"{key:>9}  ", "accent"), Piece(binding.description)))
+            does = Piece(pad(binding.description, _TOLD_CELLS))
+            lines.append((Piece(f"{key:>9}  ", "accent"), does, Piece(binding.id or "", "dim")))
         lines += [BLANK, (Piece(self.words("search_hint"), "dim"),)]
+        lines.append((Piece(self.words("keys_hint"), "dim"),))
         self.push_screen(Page(self.words("help"), lines))
 
 

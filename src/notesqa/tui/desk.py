@@ -11,16 +11,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from notesqa.errors import Cancelled, CatalogError, ConfigError, CorpusError, NotesqaError
 from notesqa.records import Answer, Document, Source, Turn
-from notesqa.tui.finding import Findings, find
 from notesqa.tui.queries import Query
-from notesqa.tui.remote import Lost, RemoteNotes
 from notesqa.tui.told import (
     AnswerDone,
     AnswerFound,
@@ -46,8 +44,9 @@ from notesqa.tui.wording import Wording
 if TYPE_CHECKING:
     from notesqa.config import Settings
     from notesqa.reports import ConversationInfo, IndexEvent
+    from notesqa.tui.finding import Findings
     from notesqa.tui.note_text import NoteText
-    from notesqa.tui.remote import Behind
+    from notesqa.tui.remote import Behind, Lost, RemoteNotes
 
 _PIECE_SECONDS = 0.04
 _WATCH_SECONDS = 3.0
@@ -120,6 +119,7 @@ class Desk:
         self._factory = factory
         self._send = post
         self._notes: Behind | None = None
+        self._apart: RemoteNotes | None = None
         self._opening = threading.Lock()
         self._lanes = {
             "ask": Lane("ask"),
@@ -142,9 +142,13 @@ class Desk:
         """The open home. May take a moment at the first call."""
         with self._opening:
             if self._notes is None:
-                self._notes = notes = self._factory()
-                if isinstance(notes, RemoteNotes):
-                    notes.when_lost = self._start_anew
+                self._notes = self._factory()
+                # Not before: the first paint waits for no more modules than it needs.
+                from notesqa.tui.remote import RemoteNotes
+
+                if isinstance(self._notes, RemoteNotes):
+                    self._apart = self._notes
+                    self._apart.when_lost = self._start_anew
             return self._notes
 
     def post(self, message: Told) -> None:
@@ -175,8 +179,8 @@ class Desk:
         self._stop_index.set()
         for lane in self._lanes.values():
             lane.close()
-        if isinstance(self._notes, RemoteNotes):
-            self._notes.close()
+        if self._apart is not None:
+            self._apart.close()
 
     # -- opening -----------------------------------------------------------------
 
@@ -240,6 +244,20 @@ class Desk:
 
         self._do("ask", "model", change)
 
+    def keep(self, file: Path, table: str, values: Mapping[str, str]) -> None:
+        """Keep choices in the settings file, where that can be written; else say so."""
+
+        def job() -> None:
+            from notesqa.llm.settings_file import set_values
+
+            try:
+                set_values(file, table, values)
+            except ConfigError as error:
+                here_only = ConfigError(error.message, self._wording("for_this_session"))
+                self.post(Failed("settings", here_only))
+
+        self._do("desk", "settings", job)
+
     def status(self) -> None:
         """Tell the status anew."""
         self._do("desk", "open", lambda: self.post(Opened(self.notes.status())))
@@ -257,6 +275,9 @@ class Desk:
         self._do("search", "search", job, number)
 
     def _find(self, query: Query, k: int) -> Findings:
+        from notesqa.tui.finding import find
+        from notesqa.tui.remote import RemoteNotes
+
         notes = self.notes
         return notes.find(query, k) if isinstance(notes, RemoteNotes) else find(notes, query, k)
 
@@ -322,7 +343,14 @@ class Desk:
 
     def documents(self) -> None:
         """Fetch the list of documents."""
-        self._do("desk", "documents", lambda: self.post(Listed(self.notes.documents())))
+
+        def job() -> None:
+            found = self.notes.documents()
+            tags = {tag for info in found for tag in info.tags}
+            files = {source.rpartition(":")[0] or source for i in found for source in i.sources}
+            self.post(Listed(found, sorted(tags), sorted(files)))
+
+        self._do("desk", "documents", job)
 
     def conversations(self, query: str) -> None:
         """Fetch the kept conversations that hold `query`."""
@@ -409,6 +437,8 @@ class Desk:
 
         A large corpus is looked at less often, so that looking stays a small part.
         """
+        from notesqa.tui.remote import Lost
+
         known = self.notes.signature()
         pause = _WATCH_SECONDS
         while not self._closed.wait(pause):

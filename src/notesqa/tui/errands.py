@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from textual.app import App, SuspendNotSupported
 
+from notesqa.config import SETTINGS_FILE
 from notesqa.errors import NotesqaError
 from notesqa.records import Document
 from notesqa.text.terminal import safe
@@ -47,9 +48,9 @@ class Errands(App[int]):
         return "~" + path[len(home) :] if path.startswith(home + os.sep) else path
 
     @property
-    def settings_file(self) -> str:
+    def settings_file(self) -> Path:
         """Where settings are kept."""
-        return str(self.root / "notesqa.toml")
+        return self.root / SETTINGS_FILE
 
     def models_found(self) -> list[Path]:
         """GGUF files that were pulled, or lie in the home."""

@@ -68,8 +68,8 @@ def _whole(value: str, *, last: bool) -> str:
     return "-".join(parts)
 
 
-def complete(line: str, tags: Iterable[str], sources: Iterable[str]) -> str | None:
-    """The line with its last word completed, or None."""
+def complete(line: str, tags: Sequence[str], sources: Sequence[str]) -> str | None:
+    """The line with its last word completed, or None; the first that fits of what is known."""
     head, _, last = line.rpartition(" ")
     head = head + " " if head else ""
     if not last:
@@ -78,7 +78,7 @@ def complete(line: str, tags: Iterable[str], sources: Iterable[str]) -> str | No
     if not colon:
         found = next((f for f in FILTERS if f.startswith(last) and len(last) > 1), None)
         return head + found if found else None
-    known: Sequence[str] = sorted({"tag": tags, "source": sources}.get(name, ()))
+    known = {"tag": tags, "source": sources}.get(name, ())
     match = next((k for k in known if k.lower().startswith(value.lower()) and k != value), None)
     if match is None or not value:
         return None

@@ -52,17 +52,13 @@ class RemoteNotes:
     """
 
     def __init__(self, home: Home, settings: Settings) -> None:
-        """Nothing is started yet; see `start`."""
+        """Nothing is started before the first call."""
         self.home = home
         self.settings = settings
         self.when_lost: Callable[[Lost], None] | None = None
         self._lock = threading.Lock()
         self._life: _Life | None = None
         self._closed = False
-
-    def start(self) -> None:
-        """Start the process, unless it is there; it takes no time here."""
-        self._alive()
 
     def close(self) -> None:
         """Let the process end, and whatever it is doing with it."""

@@ -72,10 +72,12 @@ def snippet(text: str, words: Sequence[str], width: int, lines: int) -> list[str
     for number in range(lines):
         if not rest:
             break
+        # Of a long text no more is measured than can be shown.
+        near = rest[: 4 * width]
         if number == lines - 1:
-            shown.append(clip(rest, width))
+            shown.append(clip(near, width))
             break
-        part = clip(rest, width + 1).removesuffix("…") if len(rest) > width // 2 else rest
+        part = clip(near, width + 1).removesuffix("…") if len(rest) > width // 2 else rest
         part = part or rest[:1]
         shown.append(part)
         rest = rest[len(part) :].lstrip()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -38,7 +37,8 @@ class SettingsScreen(Screen[None]):
         super().__init__()
         self.words = words
         speak(self, words)
-        self._models: list[str] = []
+        # A model and the server that has it; no server: a file here; neither: no model.
+        self._models: list[tuple[str, str]] = []
 
     def compose(self) -> ComposeResult:
         """Choices to the left, the state to the right."""
@@ -68,22 +68,21 @@ class SettingsScreen(Screen[None]):
         """Draw everything anew."""
         app, words = self.notes_app, self.words
         llm = app.settings.llm
-        found = [str(path) for path in app.models_found()]
-        for named in (llm.model if not llm.base_url else "", ""):
-            if named not in found:
-                found.insert(0, named)
+        in_use = (llm.model, llm.base_url)
+        found = [("", ""), *((str(path), "") for path in app.models_found())]
+        # What was chosen before can be chosen again, wherever it came from.
+        found += [
+            choice for choice in dict.fromkeys((*self._models, in_use)) if choice not in found
+        ]
         self._models = found
         models = self.query_one("#models", OptionList)
         kept = models.highlighted or 0
         models.clear_options()
-        for name in found:
-            chosen = name == llm.model and not llm.base_url
-            shown = Path(name).name if name else words("no_chat_model")
-            models.add_option(Option(Text(("● " if chosen else "○ ") + safe(shown), no_wrap=True)))
-        if llm.base_url:
-            models.add_option(
-                Option(Text(f"● {safe(llm.base_url)} {safe(llm.model)}"), disabled=True)
-            )
+        for model, server in found:
+            shown = f"{server} {model}".strip() if server else Path(model).name
+            mark = "● " if (model, server) == in_use else "○ "
+            named = safe(shown, newlines=False) or words("no_chat_model")
+            models.add_option(Option(Text(mark + named, no_wrap=True)))
         models.highlighted = min(kept, len(found) - 1)
         themes = self.query_one("#themes", OptionList)
         themes.clear_options()
@@ -117,8 +116,8 @@ class SettingsScreen(Screen[None]):
             lines += wrap([Piece(safe(value, newlines=False))], width, first=indent, rest=indent)
         if len(self._models) <= 1:
             lines += [BLANK, *wrap([Piece(words("no_models"), "dim")], width)]
-        file = app.settings_file
-        lines += [BLANK, *wrap([Piece(words("for_this_session", file=file), "dim")], width)]
+        file = safe(str(app.settings_file), newlines=False)
+        lines += [BLANK, *wrap([Piece(words("kept_in", file=file), "dim")], width)]
         if status is not None and status.unread:
             lines += [BLANK, Line((Piece(words("unread"), "heading-3"),))]
             for source, reason in status.unread:
@@ -128,16 +127,12 @@ class SettingsScreen(Screen[None]):
 
     @on(OptionList.OptionSelected, "#models")
     def _on_model(self, message: OptionList.OptionSelected) -> None:
-        name = self._models[message.option_index]
-        app = self.notes_app
-        llm = dataclasses.replace(app.settings.llm, model=name, base_url="")
-        app.use_settings(dataclasses.replace(app.settings, llm=llm))
+        self.notes_app.choose_model(*self._models[message.option_index])
         self.refresh_state()
 
     @on(OptionList.OptionSelected, "#themes")
     def _on_theme(self, message: OptionList.OptionSelected) -> None:
-        self.app.theme = THEMES[message.option_index].name
-        self.refresh_state()
+        self.notes_app.choose_theme(THEMES[message.option_index].name)
 
     def action_leave(self) -> None:
         """Back to asking."""

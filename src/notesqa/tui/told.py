@@ -9,12 +9,12 @@ from textual.message import Message
 
 from notesqa.errors import NotesqaError
 from notesqa.records import Answer, Passage
-from notesqa.tui.finding import Findings
 from notesqa.tui.queries import Query
 
 if TYPE_CHECKING:
     from notesqa.api import SavedTurn, Status
     from notesqa.reports import ConversationInfo, DocumentInfo, IndexEvent, IndexReport
+    from notesqa.tui.finding import Findings
     from notesqa.tui.note_text import NoteText
 
 
@@ -111,9 +111,11 @@ class DocumentReady(Told):
 
 @dataclass
 class Listed(Told):
-    """All documents, by title."""
+    """All documents, by title; and all their tags and files, sorted."""
 
     documents: list[DocumentInfo]
+    tags: list[str]
+    sources: list[str]
 
 
 @dataclass

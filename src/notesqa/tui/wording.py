@@ -146,7 +146,12 @@ _WORDS: dict[str, tuple[str, str]] = {
         "没有找到 GGUF 文件。用 notesqa model pull 下载，或 notesqa model use 指定服务器",
         "no GGUF file found: notesqa model pull fetches one, notesqa model use names a server",
     ),
-    "for_this_session": ("只对本次有效；长期设置写在 {file}", "until you quit; {file} keeps it"),
+    "keys_hint": (
+        'notesqa.toml 的 [tui.keys] 改键，右侧是名字，例如 search = "f12"',
+        'change a key by its name under [tui.keys] in notesqa.toml: search = "f12"',
+    ),
+    "kept_in": ("选择保存在 {file}", "choices are kept in {file}"),
+    "for_this_session": ("这个选择只在退出前有效", "this choice lasts until you quit"),
     # first run
     "welcome": ("收 到 空 信 号", "A   B L A N K   S I G N A L"),
     "welcome_1": (
