@@ -332,7 +332,7 @@ def order(latex: str) -> Order:
 def test_pictures_are_drawn_behind_and_told_to_kitty_once() -> None:
     gallery = Gallery(terminal.Terminal("kitty", CELL))
     waiting = Waiting()
-    gallery.listeners.add(waiting)
+    gallery.listen(waiting)
     assert gallery.get(order(LOSS)) is None
     gallery.want([order(LOSS), order(r"\nosuch")])
     assert waiting.heard.wait(60)
@@ -357,7 +357,7 @@ def test_no_two_pictures_have_one_id_and_old_ones_leave_the_terminal(
     made: list[Picture] = []
     for number in range(5):
         waiting = Waiting()
-        gallery.listeners.add(waiting)
+        gallery.listen(waiting)
         gallery.want([order(f"x_{number}")])
         assert waiting.heard.wait(60)
         picture = gallery.get(order(f"x_{number}"))

@@ -69,7 +69,7 @@ class Listener(Shape):
     """Somebody who waits for pictures."""
 
     def pictures_ready(self) -> None:
-        """Told in the drawing thread."""
+        """There are some; told in any thread."""
 
 
 def gallery_for(terminal: Terminal, colours: str | None) -> Gallery | None:
@@ -96,18 +96,31 @@ class Gallery:
         self.protocol = terminal.protocol
         self.cell = terminal.cell or _UNKNOWN_CELL
         self.truecolor = truecolor
-        self.listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
+        self._listeners: weakref.WeakSet[Listener] = weakref.WeakSet()
         self._fd = fd
         self._made = random.randrange(255 * len(pictures.NAMES))
         self._ready: OrderedDict[Order, Picture | None] = OrderedDict()
         self._sent: set[int] = set()
         self._dropped: list[int] = []
         self._wanted: dict[Order, None] = {}
+        self._drawing: Order | None = None
         self._condition = threading.Condition()
         self._thread: threading.Thread | None = None
         self._closed = False
 
     # -- for widgets -------------------------------------------------------------------
+
+    def listen(self, listener: Listener) -> None:
+        """Tell `listener` of pictures for as long as it lives."""
+        with self._condition:
+            self._listeners.add(listener)
+
+    def tell(self) -> None:
+        """Tell everybody who listens."""
+        with self._condition:
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener.pictures_ready()
 
     def get(self, order: Order) -> Picture | None:
         """The picture, if it is ready and there can be one."""
@@ -120,7 +133,8 @@ class Gallery:
     def want(self, orders: Iterable[Order]) -> None:
         """Draw these next, in this order, and nothing of what was wanted before."""
         with self._condition:
-            self._wanted = {order: None for order in orders if order not in self._ready}
+            known = {*self._ready, self._drawing}
+            self._wanted = {order: None for order in orders if order not in known}
             if not self._wanted or self._closed:
                 return
             if self._thread is None:
@@ -180,9 +194,10 @@ class Gallery:
                     return
                 order = next(iter(self._wanted))
                 del self._wanted[order]
-                cell = self.cell
+                self._drawing, cell = order, self.cell
             picture = self._drawn(order, cell)
             with self._condition:
+                self._drawing = None
                 if cell is self.cell:
                     self._ready[order] = picture
                     while len(self._ready) > _MOST_READY:
@@ -192,8 +207,7 @@ class Gallery:
             untold = untold or time.monotonic()
             if not more or time.monotonic() - untold > _TELL_SECONDS:
                 untold = 0.0
-                for listener in list(self.listeners):
-                    listener.pictures_ready()
+                self.tell()
 
     def _drop(self) -> None:
         """Forget the picture that was not asked for the longest."""

@@ -62,7 +62,7 @@ class PictureView(ScrollView):
     def on_mount(self) -> None:
         """Hear of pictures."""
         if self.gallery is not None:
-            self.gallery.listeners.add(self)
+            self.gallery.listen(self)
             self.app.app_resume_signal.subscribe(self, self._resumed)
 
     def _resumed(self, app: object) -> None:
@@ -76,8 +76,7 @@ class PictureView(ScrollView):
     def measure_cells(self) -> None:
         """Have all pictures drawn anew if the terminal's cells have another size."""
         if self.gallery is not None and self.gallery.measure():
-            for listener in list(self.gallery.listeners):
-                listener.pictures_ready()
+            self.gallery.tell()
 
     def pictures_ready(self) -> None:
         """There are more; told in the thread that draws."""
