@@ -1,7 +1,7 @@
 """The terminal UI.
 
-The app holds what is known; `Desk` does what takes time and tells it in messages;
-the screens draw. It paints before anything of the home is opened.
+The app holds what is known; `Desk` does what takes time and tells it in messages
+(`notesqa.tui.hearing`); the screens draw. It paints before anything of the home is opened.
 """
 
 from __future__ import annotations
@@ -16,51 +16,41 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-from textual import events, on
+from textual import events
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
-from textual.reactive import reactive
 from textual.screen import Screen
 from textual.widgets import Input
 
 from notesqa.config import Settings
-from notesqa.errors import Cancelled, ConfigError
+from notesqa.errors import ConfigError
 from notesqa.records import Turn
 from notesqa.text.terminal import clip, pad, safe
-from notesqa.tui import told
 from notesqa.tui.answers import Exchange
 from notesqa.tui.ask_screen import AskScreen
-from notesqa.tui.bars import Progress, Signal
+from notesqa.tui.bars import Progress
 from notesqa.tui.commands import Commands
 from notesqa.tui.desk import Desk, Request
 from notesqa.tui.dialogs import Page, digest
-from notesqa.tui.drafts import Draft
-from notesqa.tui.errands import Errands
 from notesqa.tui.flow import BLANK, Line, Piece
 from notesqa.tui.gallery import gallery_for
+from notesqa.tui.hearing import Hearing
 from notesqa.tui.terminal import Terminal, keys_of
 from notesqa.tui.theme import DARK, LIGHT, THEMES
 from notesqa.tui.wording import Wording, choose, speak
 
 if TYPE_CHECKING:
-    from notesqa.api import Status
-    from notesqa.reports import DocumentInfo
-    from notesqa.tui.history_screen import HistoryScreen
     from notesqa.tui.note_text import NoteText
     from notesqa.tui.read_screen import ReadScreen
     from notesqa.tui.remote import Behind
     from notesqa.tui.rubbish import Rubbish
-    from notesqa.tui.search_screen import SearchScreen
-    from notesqa.tui.settings_screen import SettingsScreen
 
-_SUGGESTED = 4
 _QUIT_SECONDS = 2.0
-_TYPING_SECONDS = 1.5
 _SWEEP_SECONDS = 3.0
 _TOLD_CELLS = 22
 
 
-class NotesApp(Errands):
+class NotesApp(Hearing):
     """Ask, search and read a home's notes."""
 
     TITLE = "notesqa"
@@ -90,9 +80,6 @@ class NotesApp(Errands):
         Binding("ctrl+q", "quit", "do_quit", id="quit", priority=True),
     ]
 
-    signal: reactive[Signal] = reactive(Signal)
-    progress: reactive[Progress | None] = reactive[Progress | None](None)
-
     def __init__(
         self,
         notes_factory: Callable[[], Behind],
@@ -111,49 +98,13 @@ class NotesApp(Errands):
         Raises:
             ConfigError: `[tui]` names a key for an action that does not exist.
         """
-        super().__init__()
+        words = choose(settings.tui.language)
+        desk = Desk(notes_factory, self.post_message, words)
+        super().__init__(desk, words, corpus, question=question, rubbish=rubbish)
         self.settings = settings
-        self.words = choose(settings.tui.language)
-        speak(self, self.words)
-        self.corpus = corpus
-        self.desk = Desk(notes_factory, self.post_message, self.words)
-        self.exchanges: list[Exchange] = []
-        self.documents: list[DocumentInfo] = []
-        self.tags: Sequence[str] = ()
-        self.sources: Sequence[str] = ()
-        self.status: Status | None = None
-        self.conversation_id: int | None = None
-        self.context_tokens = 0
-        self.last_speed = 0.0
-        self._number = 0
-        self._first_question = question
+        speak(self, words)
         self._interrupted = 0.0
         self._began = 0.0
-        self._draft = Draft(corpus.parent / "index" / "draft.txt" if corpus else None)
-        self._suggestions: list[str] = []
-        self._warm = False
-        self._typed = 0.0
-        self._rubbish = rubbish
-        self._digest: told.IndexDone | None = None
-        self._hearers: dict[type[told.Told], Callable[[Any], None]] = {
-            told.Opened: self._hear_opened,
-            told.Warmed: self._hear_warmed,
-            told.ModelState: self._hear_model_state,
-            told.Listed: self._hear_listed,
-            told.Results: self._hear_results,
-            told.AnswerFound: self._hear_answer_found,
-            told.AnswerText: self._hear_answer_text,
-            told.AnswerDone: self._hear_answer_done,
-            told.AnswerSaved: self._hear_answer_saved,
-            told.Failed: self._hear_failed,
-            told.DocumentReady: self._hear_document,
-            told.Conversations: self._hear_conversations,
-            told.ConversationReady: self._hear_conversation,
-            told.IndexProgress: self._hear_index_progress,
-            told.IndexCancelled: self._hear_index_cancelled,
-            told.IndexDone: self._hear_index_done,
-            told.Noticed: self._hear_noticed,
-        }
         self._check_keys()
         self._typed_before = terminal.typed if terminal else ""
         self.gallery = gallery_for(terminal, self.console.color_system) if terminal else None
@@ -197,10 +148,6 @@ class NotesApp(Errands):
     def _sweep(self) -> None:
         if self._rubbish is not None and time.monotonic() - self._typed > _SWEEP_SECONDS:
             self._rubbish.sweep()
-
-    def _settle(self) -> None:
-        if self._rubbish is not None:
-            self._rubbish.settle()
 
     def _install_others(self) -> None:
         """The other screens, whose modules the first paint does not wait for."""
@@ -271,11 +218,6 @@ class NotesApp(Errands):
 
     # -- places ---------------------------------------------------------------------
 
-    @property
-    def ask_screen(self) -> AskScreen:
-        """The screen at the bottom."""
-        return cast("AskScreen", self.screen_stack[0])
-
     def action_go(self, place: str) -> None:
         """To a place; the places lie beside one another on the first screen."""
         self._install_others()
@@ -293,40 +235,7 @@ class NotesApp(Errands):
                 return self.get_key_display(shown)
         return ""
 
-    def _shown(self, name: str) -> Any:
-        """The screen of this name, if it is in sight or below, and has its widgets."""
-        screen = self.get_screen(name) if self.is_screen_installed(name) else None
-        return screen if screen in self.screen_stack and screen.is_mounted else None
-
-    def _searching(self) -> SearchScreen | None:
-        return cast("SearchScreen | None", self._shown("search"))
-
-    def _reading(self) -> ReadScreen | None:
-        return cast("ReadScreen | None", self._shown("read"))
-
-    def _looking_back(self) -> HistoryScreen | None:
-        return cast("HistoryScreen | None", self._shown("history"))
-
-    @property
-    def suggestions(self) -> list[str]:
-        """Questions to begin with."""
-        return self._suggestions
-
     # -- asking -----------------------------------------------------------------------
-
-    @property
-    def latest(self) -> Exchange | None:
-        """The last question of the conversation."""
-        return self.exchanges[-1] if self.exchanges else None
-
-    @property
-    def answering(self) -> bool:
-        """Whether an answer is in the making."""
-        return self.latest is not None and self.latest.state in ("searching", "writing")
-
-    def exchange(self, number: int) -> Exchange | None:
-        """The exchange with this number."""
-        return next((e for e in self.exchanges if e.number == number), None)
 
     def submit(self, question: str) -> bool:
         """Ask what was typed; False when an answer is still in the making."""
@@ -386,152 +295,6 @@ class NotesApp(Errands):
         if text or not self.answering:
             self._draft.keep(text)
 
-    @on(told.Told)
-    def _hear(self, message: told.Told) -> None:
-        # What comes while the app is being left finds no widgets any more.
-        if self.is_running:
-            self._hearers[type(message)](message)
-
-    # -- what the desk tells -----------------------------------------------------------
-
-    def _hear_opened(self, message: told.Opened) -> None:
-        status = message.status
-        first = self.status is None
-        self.status = status
-        waiting = _waiting(status)
-        self.signal = dataclasses.replace(
-            self.signal,
-            opening=False,
-            documents=status.documents,
-            commit=status.commit,
-            waiting=waiting,
-        )
-        self.desk.documents() if status.commit else None
-        if first:
-            if not status.commit and not waiting:
-                self.push_screen("welcome")
-            elif waiting:
-                self.notify(self.words("arrived", n=waiting), timeout=6)
-        self._refresh_settings()
-        self.ask_screen.greet()
-        if first and self._first_question and status.commit:
-            self.ask_screen.question.value = ""
-            self.ask(self._first_question)
-
-    def _hear_warmed(self, message: told.Warmed) -> None:
-        del message
-        self._warm = True
-        self._settle()
-
-    def _hear_model_state(self, message: told.ModelState) -> None:
-        name = Path(message.name).name if message.name else ""
-        self.signal = dataclasses.replace(self.signal, model=name, loading=message.loading)
-        self.context_tokens = message.context_tokens
-        self._refresh_settings()
-        if not message.has_template:
-            said = self.words("no_template", name=safe(name, newlines=False))
-            self.notify(said, severity="warning", timeout=12, markup=False)
-
-    def _hear_listed(self, message: told.Listed) -> None:
-        self.documents = message.documents
-        self.tags, self.sources = message.tags, message.sources
-        self._settle()
-        if not self._suggestions:
-            self._suggestions = self._suggested()
-            self.ask_screen.greet()
-        if (screen := self._reading()) is not None:
-            screen.show_list(message.documents)
-
-    def _suggested(self) -> list[str]:
-        """A question about a few of the notes, the newest first."""
-        dated = sorted(self.documents, key=lambda info: info.date or "", reverse=True)
-        ask = "{} 是什么？" if self.words.language == "zh" else "What is {}?"
-        titles = [info.title for info in dated if len(info.title) <= 40]
-        return [ask.format(title) for title in titles[:_SUGGESTED]]
-
-    def _hear_results(self, message: told.Results) -> None:
-        self._warm = True
-        if (screen := self._searching()) is not None:
-            screen.show_results(message)
-
-    def _hear_answer_found(self, message: told.AnswerFound) -> None:
-        if (exchange := self.exchange(message.number)) is not None:
-            exchange.state = "writing"
-            exchange.waiting_for = ""
-            exchange.wording = message.question
-            exchange.passages = message.passages
-            self.ask_screen.changed(exchange)
-
-    def _hear_answer_text(self, message: told.AnswerText) -> None:
-        if (exchange := self.exchange(message.number)) is not None:
-            exchange.text = message.text
-            self.ask_screen.changed(exchange)
-
-    def _hear_answer_done(self, message: told.AnswerDone) -> None:
-        self._draft.keep(self.ask_screen.question.value)
-        if (exchange := self.exchange(message.number)) is None:
-            return
-        exchange.state = "done"
-        exchange.answer = message.answer
-        seconds = message.answer.seconds.get("answer", 0.0)
-        if exchange.text and seconds and message.answer.engine != "extractive":
-            self.last_speed = len(exchange.text) / seconds
-        self.ask_screen.changed(exchange)
-
-    def _hear_answer_saved(self, message: told.AnswerSaved) -> None:
-        if self.exchange(message.number) is not None:
-            self.conversation_id = message.conversation_id
-
-    def _hear_failed(self, message: told.Failed) -> None:
-        error = message.error
-        exchange = self.exchange(message.number) if message.where == "ask" else None
-        if exchange is not None and exchange.answer is None:
-            if isinstance(error, Cancelled):
-                error = Cancelled(self.words("stopped"))
-            exchange.state, exchange.error = "failed", error
-            self.ask_screen.changed(exchange)
-            return
-        if message.where == "search" and (screen := self._searching()) is not None:
-            screen.show_error(safe(str(error), newlines=False))
-            return
-        if message.where == "index":
-            self.progress = None
-        self.tell(error)
-
-    def _hear_document(self, message: told.DocumentReady) -> None:
-        purpose, *span = message.purpose.split(":")
-        if purpose == "cite":
-            self.ask_screen.show_document(message.note, int(span[0]), int(span[1]))
-        elif purpose == "search":
-            if (screen := self._searching()) is not None:
-                screen.show_document(message.note, int(span[0]), int(span[1]))
-        elif (reader := self._reading()) is not None:
-            reader.show_document(message.note, message.number)
-
-    def _hear_conversations(self, message: told.Conversations) -> None:
-        if (screen := self._looking_back()) is not None:
-            screen.show_list(message.query, message.found)
-
-    def _hear_conversation(self, message: told.ConversationReady) -> None:
-        if message.purpose == "preview":
-            if (screen := self._looking_back()) is not None:
-                screen.show_preview(message)
-            return
-        if message.purpose.startswith("export:"):
-            self.exported(message.purpose.partition(":")[2], message)
-            return
-        self.exchanges = []
-        for turn in message.turns:
-            self._number += 1
-            exchange = Exchange(self._number, turn.answer.question, state="done")
-            exchange.answer, exchange.changed = turn.answer, turn.changed
-            exchange.asked_at = turn.asked_at
-            self.exchanges.append(exchange)
-        self.conversation_id = message.conversation_id
-        self.action_go("ask")
-        self.ask_screen.show_conversation()
-        self.ask_screen.talk.focus()
-
     # -- rebuilding --------------------------------------------------------------------
 
     def action_rebuild(self) -> None:
@@ -550,36 +313,6 @@ class NotesApp(Errands):
         """Cancel it; what was done is kept."""
         if self.desk.indexing:
             self.desk.cancel_index()
-
-    def _hear_index_progress(self, message: told.IndexProgress) -> None:
-        event = message.event
-        self.progress = Progress(event.stage, event.done, event.total, message.left, event.detail)
-
-    def _hear_index_cancelled(self, message: told.IndexCancelled) -> None:
-        del message
-        self.progress = None
-        self.notify(self.words("rebuild_cancelled"), timeout=4)
-        self.desk.status()
-
-    def _hear_index_done(self, message: told.IndexDone) -> None:
-        self.progress = None
-        self._suggestions = []
-        welcome = self._shown("welcome")
-        if welcome is not None and message.report.documents:
-            self.action_go("ask")
-        self._hear_opened(told.Opened(message.status))
-        if not (message.report.changed or message.report.failed):
-            self.notify(self.words("nothing_new", n=message.report.commit), timeout=3)
-            return
-        self._digest = message
-        line = self.focused
-        recent = time.monotonic() - self._typed < _TYPING_SECONDS
-        if isinstance(line, Input) and line.value and recent:
-            # Somebody is typing: a page now would swallow the keys.
-            key = self.key_of("digest")
-            self.notify(self.words("digest_ready", n=message.report.added, key=key), timeout=8)
-        else:
-            self.action_digest()
 
     async def on_event(self, event: events.Event) -> None:
         """Know when a key was last pressed."""
@@ -600,12 +333,6 @@ class NotesApp(Errands):
     def _follow_digest(self, link: str | None) -> None:
         if link and link.startswith("conversation:"):
             self.open_conversation(int(link.partition(":")[2]))
-
-    def _hear_noticed(self, message: told.Noticed) -> None:
-        waiting = _waiting(message.status)
-        self.signal = dataclasses.replace(self.signal, waiting=waiting)
-        if waiting:
-            self.notify(self.words("arrived", n=waiting), timeout=6)
 
     # -- notes and links ----------------------------------------------------------------
 
@@ -652,11 +379,6 @@ class NotesApp(Errands):
         if self.corpus is not None:
             self.desk.keep(self.settings_file, table, values)
 
-    def _refresh_settings(self) -> None:
-        screen = cast("SettingsScreen | None", self._shown("settings"))
-        if screen is not None:
-            screen.refresh_state()
-
     def action_theme(self) -> None:
         """Dark or light."""
         self.choose_theme(LIGHT.name if self.theme == DARK.name else DARK.name)
@@ -682,11 +404,6 @@ class NotesApp(Errands):
         lines += [BLANK, (Piece(self.words("search_hint"), "dim"),)]
         lines.append((Piece(self.words("keys_hint"), "dim"),))
         self.push_screen(Page(self.words("help"), lines))
-
-
-def _waiting(status: Status) -> int:
-    pending = status.pending
-    return len(pending.added) + len(pending.changed) + len(pending.removed)
 
 
 def _other_screens() -> dict[str, Callable[[Wording], Screen[Any]]]:

@@ -16,6 +16,7 @@ It ends when its standard input does: when the app is left, and when it is kille
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -76,6 +77,7 @@ _PART = 200
 """A list comes in parts of so many, so that reading it holds up nothing either."""
 _PACE_SECONDS = 0.1
 _SAVING_SECONDS = 5.0
+_REBUILD_NICENESS = 10
 
 
 def paced(hear: Callable[[IndexEvent], None]) -> Callable[[IndexEvent], None]:
@@ -163,6 +165,7 @@ class Backstage:
                 self._tell(number, part=[type(event).__name__, event])
             return None
         if call == "index":
+            _give_way()
             given["paths"] = [Path(path) for path in given["paths"]]
             hear = paced(lambda event: self._tell(number, part=event))
             return notes.index(**given, on_event=hear, cancel=self._stops[number])
@@ -185,6 +188,13 @@ class Backstage:
                 self._outgoing.flush()
         except BrokenPipeError:
             pass  # nobody listens any more: the end of the input follows
+
+
+def _give_way() -> None:
+    """Let typing, searching and answering come before what this thread does."""
+    if sys.platform == "linux":  # where a thread has a priority of its own
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _REBUILD_NICENESS)
 
 
 def _own_pipes() -> tuple[BinaryIO, BinaryIO]:
