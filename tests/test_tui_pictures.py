@@ -456,6 +456,14 @@ class Pictured(Terminal):
         # pyte takes the question after the version for text.
         self.feed(_SPECIAL.sub(b"", data).replace(b"\x1b[>q", b""))
 
+    def settle(self) -> None:
+        """Read until nothing has come for a while."""
+        seen = -1
+        while len(self.raw) != seen:
+            seen = len(self.raw)
+            for _ in range(6):
+                self.read()
+
     @property
     def text(self) -> str:
         # In the middle of a frame half of a wide character may be there, which `display` minds.
@@ -575,6 +583,16 @@ def test_with_sixels(reading: Callable[..., Pictured]) -> None:
     assert set(inside) == {" "}
     assert "∑" not in terminal.text and "它处处可导" in terminal.text
     assert not kitty_pictures(b"".join(terminal.special).decode())
+    # Typing elsewhere draws nothing here, and so the picture needs not be put down again.
+    terminal.send("/")
+    terminal.settle()
+    before = len(terminal.special)
+    for typed in ("均", "均方", "均方误"):
+        terminal.send(typed[-1])
+        terminal.says(typed)
+    terminal.settle()
+    assert not any(item.startswith(b"\x1bP") for item in terminal.special[before:])
+    terminal.send("\x0f")  # back to the note
     terminal.send("m")
     terminal.says(r"\frac{1}{n}")
 

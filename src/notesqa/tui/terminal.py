@@ -59,6 +59,8 @@ def worth_asking(environ: Mapping[str, str]) -> bool:
         sys.__stdin__ and sys.__stdin__.isatty() and sys.__stdout__ and sys.__stdout__.isatty()
     ):
         return False
+    if sys.platform == "win32":  # another way to make a terminal quiet
+        return False
     term = environ.get("TERM", "")
     between = any(name in environ for name in ("TMUX", "STY", "ZELLIJ", "TEXTUAL_DRIVER"))
     silent = not term or term.startswith(("dumb", "linux", "screen", "tmux", "vt", "ansi", "cons"))
@@ -128,7 +130,10 @@ class Asking:
             left = max(0.0, until - time.monotonic())
             if not select.select([self._in], [], [], left)[0]:
                 break
-            data = os.read(self._in, 1024)
+            try:
+                data = os.read(self._in, 1024)
+            except OSError:  # it was closed
+                break
             if not data:
                 break
             self._heard += data
