@@ -326,7 +326,7 @@ class Waiting:
 
 
 def order(latex: str) -> Order:
-    return Order(latex, 60, (1, 1), (200, 200, 200), None)
+    return Order(latex, 60, (1, 1), 0, (200, 200, 200), None)
 
 
 def test_pictures_are_drawn_behind_and_told_to_kitty_once() -> None:
@@ -347,6 +347,27 @@ def test_pictures_are_drawn_behind_and_told_to_kitty_once() -> None:
     assert list(kitty_pictures(gallery.unsent([picture]))) == [number]
     assert gallery.get(order(r"\nosuch")) is None
     assert gallery.close() == pictures.kitty_forget(number)
+
+
+def test_over_text_a_picture_covers_it_and_takes_no_more_rows_than_it_must() -> None:
+    gallery = Gallery(terminal.Terminal("iterm", CELL))
+
+    def size(least: tuple[int, int], single: int) -> tuple[int, int]:
+        wanted = Order(LOSS, 60, least, single, (200, 200, 200), None)
+        waiting = Waiting()
+        gallery.listen(waiting)
+        gallery.want([wanted])
+        assert waiting.heard.wait(60)
+        picture = gallery.get(wanted)
+        assert picture is not None
+        return picture.columns, picture.rows
+
+    columns, rows = size((1, 1), 0)
+    assert size((50, rows), 0) == (50, rows)
+    assert size((50, rows + 4), 40) == (40, rows)
+    assert size((50, rows + 4), 0) == (50, rows + 4)
+    assert columns < 40
+    gallery.close()
 
 
 def test_no_two_pictures_have_one_id_and_old_ones_leave_the_terminal(

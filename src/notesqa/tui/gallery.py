@@ -35,13 +35,16 @@ class Order:
     Attributes:
         latex: without its delimiters.
         room: cells that it may take.
-        least: columns and rows that it takes at least.
+        least: columns and rows that it takes at least: those of its text.
+        single: columns that its text takes on one line, which is enough where the
+            picture is lower than the text; 0 when they are too many.
         colour, background: of its strokes and behind them; None for transparent.
     """
 
     latex: str
     room: int
     least: tuple[int, int]
+    single: int
     colour: Colour
     background: Colour | None
 
@@ -221,7 +224,11 @@ class Gallery:
 
         try:
             shape = drawing.outline(order.latex)
-            box = drawing.frame(shape, cell, order.room, order.least)
+            box = drawing.frame(shape, cell, order.room)
+            if box is not None:
+                low = order.single and box.rows < order.least[1]
+                least = (order.single, 1) if low else order.least
+                box = drawing.frame(shape, cell, order.room, least)
             if box is None or max(box.columns, box.rows) > len(pictures.MARKS):
                 return None
             png = drawing.png(shape, cell, box, order.colour, order.background)

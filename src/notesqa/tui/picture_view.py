@@ -139,17 +139,21 @@ class PictureView(ScrollView):
 
     def _order(self, section: Section, spot: Spot, size: tuple[int, int]) -> Order:
         from notesqa.tui.gallery import Order
+        from notesqa.tui.pictured import len_single
 
         marks = [
             style for start, end, style in section.marks if start < spot.end and end > spot.start
         ]
         style = self.rich_style + self._style(" ".join(["formula", *marks]), "")
         protocol = None if self.gallery is None else self.gallery.protocol
+        # Placeholders are text: they need no room for another text.
+        over = protocol != "kitty"
+        single = len_single(spot) if over else 0
         return Order(
             spot.latex,
             spot.room,
-            # Placeholders are text: they need no room for another text.
-            (1, 1) if protocol == "kitty" else size,
+            size if over else (1, 1),
+            single if single <= spot.room else 0,
             _rgb(style.color),
             # The edges of a sixel's strokes have no transparency.
             _rgb(style.bgcolor) if protocol == "sixel" else None,

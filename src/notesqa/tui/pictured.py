@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
+from rich.cells import cell_len
 from rich.color import Color
 from rich.segment import Segment
 from rich.style import Style
@@ -58,13 +59,22 @@ def _framed(run: Sequence[Line], spot: Spot, picture: Picture) -> Iterator[Line]
         yield replace(line, pieces=(*line.pieces, pad), picture=picture, row=row)
 
 
-def _single(line: Line, spot: Spot, picture: Picture) -> Line:
-    """The formula on one line, for what is copied from a picture lower than its text."""
+def _on_one_line(spot: Spot) -> str:
     try:
         text = mathematics.inline(spot.latex)
     except mathematics.UnrenderableError:
         text = spot.latex
-    text = clip(safe(text, newlines=False), max(1, picture.columns))
+    return safe(text, newlines=False)
+
+
+def len_single(spot: Spot) -> int:
+    """Cells that a formula takes as text on one line."""
+    return cell_len(_on_one_line(spot))
+
+
+def _single(line: Line, spot: Spot, picture: Picture) -> Line:
+    """The formula on one line, where a picture is lower than its text."""
+    text = clip(_on_one_line(spot), max(1, picture.columns))
     piece = Piece(text, "formula", spot.start, spot.end, True)
     return replace(line, pieces=(*spot.head, piece))
 
