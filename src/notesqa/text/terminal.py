@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterator
 from functools import lru_cache
 
 import wcwidth
@@ -114,20 +115,23 @@ def pad(text: str, cells: int) -> str:
     return text + " " * (cells - width(text))
 
 
-def _clusters(text: str) -> list[str]:
+def _clusters(text: str) -> Iterator[str]:
     """Graphemes, roughly: a character with the marks and joiners that go with it."""
-    clusters: list[str] = []
+    cluster = ""
     joined = False
     for char in text:
-        attaches = clusters and (
+        attaches = cluster and (
             joined
             or char in "\u200d\ufe0f"
             or unicodedata.combining(char)
             or "\U0001f3fb" <= char <= "\U0001f3ff"
         )
         if attaches:
-            clusters[-1] += char
+            cluster += char
         else:
-            clusters.append(char)
+            if cluster:
+                yield cluster
+            cluster = char
         joined = char == "\u200d"
-    return clusters
+    if cluster:
+        yield cluster

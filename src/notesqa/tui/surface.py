@@ -13,7 +13,7 @@ from typing import ClassVar
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.selection import Selection
 from textual.strip import Strip
@@ -229,11 +229,17 @@ class Surface(PictureView, can_focus=True):
         self._styles[key] = style
         return style
 
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """Draw what is in sight of it."""
+        # Worked out once a frame, not once a line: it is a fifth of the work.
+        self._base = self.rich_style
+        return super().render_lines(crop)
+
     def render_line(self, y: int) -> Strip:
         """Draw the line at `y` of what is in sight."""
         at = round(self.scroll_offset.y) + y
         width = self.size.width
-        base = self.rich_style
+        base = self._base
         if not 0 <= at < len(self._lines):
             return Strip.blank(width, base)
         selection = self.text_selection
