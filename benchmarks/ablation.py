@@ -33,11 +33,11 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "BM25": ("bm25",),
     "cosine": ("cosine",),
     "coverage of the text": ("coverage", "gram_coverage", "latin_coverage"),
-    "coverage of title and beginning": ("head", "title", "opening"),
+    "coverage of title and beginning": ("title", "opening"),
     "longest common run": ("longest_common",),
     "place of hits": ("first_hit", "proximity"),
     "kind of question": ("cue",),
-    "numbers and symbols": ("numbers", "symbols"),
+    "symbols": ("symbols",),
     "length and position": ("length", "position"),
 }
 """Features by the beginnings of their names."""

@@ -20,7 +20,6 @@ FEATURES = (
     "bm25_grams",
     "cosine",
     "coverage",
-    "head_coverage",
     "opening_coverage",
     "title_coverage",
     "latin_coverage",
@@ -32,15 +31,12 @@ FEATURES = (
     "cue",
     "cue_list",
     "cue_what",
-    "cue_compare",
     "cue_why",
-    "numbers",
     "symbols",
     "length",
 )
 
 HEAD_CHARACTERS = 200
-_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 _FIRST_HIT_SCALE = 6.0
 
 CUES: dict[Kind, re.Pattern[str]] = {
@@ -93,11 +89,16 @@ class Candidate:
 
 
 def best_idf(forms: tuple[str, ...], idf: Mapping[str, float]) -> float:
-    """The weight of a concept: the idf of its first form that is known, else of a rare term."""
-    for form in forms:
-        if form in idf:
-            return idf[form]
-    return max(idf.values(), default=1.0)
+    """The weight of a concept: the idf of its first form that is known, else of a rare term.
+
+    Where that form is as rare as anything that is asked about, and so perhaps foreign to the
+    notes, another form that they have says how rare the concept is.
+    """
+    known = [idf[form] for form in forms if form in idf]
+    rarest = max(idf.values(), default=1.0)
+    if not known:
+        return rarest
+    return known[0] if known[0] < rarest else min(known)
 
 
 def holds(text: str, squeezed: str, form: str) -> int:
@@ -153,7 +154,7 @@ def features(query: Query, candidate: Candidate, idf: Mapping[str, float]) -> li
     title, squeezed_title = wording.title, wording.squeezed_title
     opening, squeezed_opening = wording.opening, wording.squeezed_opening
     total = sum_idf(query, idf) or 1.0
-    in_text = in_head = in_title = in_opening = latin_all = latin_in = 0.0
+    in_text = in_title = in_opening = latin_all = latin_in = 0.0
     positions: list[int] = []
     rarest, rarest_at = -1.0, -1
     for concept in query.concepts:
@@ -163,7 +164,6 @@ def features(query: Query, candidate: Candidate, idf: Mapping[str, float]) -> li
         in_text += share * weight
         in_opening += weight * max(met(opening, squeezed_opening, concept, query.share)[1], titled)
         in_title += titled * weight
-        in_head += weight * (max(share, titled) if 0 <= at < HEAD_CHARACTERS else titled)
         if at >= 0:
             positions.append(at)
         if weight > rarest:
@@ -175,30 +175,29 @@ def features(query: Query, candidate: Candidate, idf: Mapping[str, float]) -> li
     gram_total = len(grams) or 1
     gram_hits = sum([g in squeezed for g in grams])
     content = _squeezed(query.content)
-    first = 1.0 - math.log1p(rarest_at) / _FIRST_HIT_SCALE if rarest_at >= 0 else 0.0
+    # Who asks what a thing is wants the passage that begins with it; of any other question
+    # the answer may stand anywhere.
+    found = query.defines and rarest_at >= 0
+    first = 1.0 - math.log1p(rarest_at) / _FIRST_HIT_SCALE if found else 0.0
     cue = CUES.get(query.kind)
     cued = 1.0 if cue and cue.search(text) else 0.0
-    numbers = _NUMBER.findall(query.content)
     return [
         candidate.bm25_words / total,
         candidate.bm25_grams / total,
         candidate.cosine,
         in_text / total,
-        in_head / total,
         in_opening / total,
         in_title / total,
         latin_in / latin_all if latin_all else 0.0,
         gram_hits / gram_total,
         longest_common(content, squeezed) / (len(content) or 1),
         first,
-        _opening(query, squeezed),
+        _opening(query, squeezed) if query.defines else 0.0,
         _proximity(positions, len(query.concepts)),
-        cued if query.kind not in ("list", "what", "compare", "why") else 0.0,
+        cued if query.kind not in ("list", "what", "why") else 0.0,
         cued if query.kind == "list" else 0.0,
         cued if query.kind == "what" else 0.0,
-        cued if query.kind == "compare" else 0.0,
         cued if query.kind == "why" else 0.0,
-        sum(n in text for n in numbers) / len(numbers) if numbers else 0.0,
         sum(s in text for s in query.symbols) / len(query.symbols) if query.symbols else 0.0,
         math.log(len(text) + 1) / 6.0,
     ]

@@ -41,6 +41,11 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
 )  # fmt: skip
 _KIND = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
 
+# "What is the loss of BERT" asks for a part of the thing, not for what the thing is.
+_PART = re.compile(
+    r"的(?!定义|含义|意思|概念|全称)|\b(?:of|in|for|at|by|with|when|if|to)\b|\bdoes?\b(?!.*\bmean)"
+)
+
 # What is taken out before the terms are cut: words that ask, not words that are asked about.
 _ASKING = re.compile(
     r"请问一?下?|请你?|麻烦|帮我|我想(?:知道|问|了解)一?下?|想(?:知道|问|了解)一?下?|能不能|"
@@ -92,6 +97,7 @@ class Query:
         concepts: what is asked about, with other names.
         latin: the question's own Latin terms.
         kind: what sort of answer is wanted.
+        defines: whether it is wanted what a thing is.
         embedded: text for the embedder; of an English question with Chinese names added.
         symbols: tokens of formulas in the question.
         share: how far another name of a concept meets it, its own word being 1.
@@ -107,6 +113,7 @@ class Query:
     concepts: tuple[Concept, ...]
     latin: tuple[str, ...]
     kind: Kind
+    defines: bool
     embedded: str
     symbols: tuple[str, ...]
     share: float
@@ -130,6 +137,7 @@ def content_of(normalized: str) -> str:
 def analyse(text: str, segmenter: Segmenter, terms: TermTable) -> Query:
     """Analyse a question; never fails, also not on an empty one."""
     normalized = normalize(text)
+    kind = kind_of(normalized)
     content = content_of(normalized)
     all_words = segmenter.words(content)
     own = [w for w in dict.fromkeys(all_words) if w not in _FUNCTION_WORDS] or list(
@@ -154,7 +162,8 @@ def analyse(text: str, segmenter: Segmenter, terms: TermTable) -> Query:
         own_grams=own_grams,
         concepts=concepts,
         latin=tuple(w for w in own if _LATIN.search(w)),
-        kind=kind_of(normalized),
+        kind=kind,
+        defines=kind == "what" and not _PART.search(normalized),
         embedded=_embedded(text, found),
         symbols=symbols,
         share=_SHARE if is_han(text) else 1.0,

@@ -11,7 +11,7 @@ import dataclasses
 import os
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from notesqa.engines.vectors import VectorEngine
 
 USERDICT = "userdict.txt"
-_CANDIDATES = 40
+_CANDIDATES = 30
 _LEXICAL_CANDIDATES = 60
 _DENSE_CANDIDATES = 30
 _WORDINGS_KEPT = 20_000
@@ -333,9 +333,14 @@ class Retriever:
         cosines = self._candidates(query, vector, lexical, vectors, limit, allowed)
         rows = self._catalog.chunk_rows(cosines, at=at)
         keys = [key for key in cosines if key in rows]
-        own_words, own_grams = set(query.own_words), set(query.own_grams)
-        words = lexical.scores("words", _only(query.words, own_words), keys)
-        grams = lexical.scores("grams", _only(query.grams, own_grams), keys)
+        # What a question without Chinese asks for stands in Chinese notes under other names.
+        own = query.share < 1.0
+        words = lexical.scores(
+            "words", _only(query.words, query.own_words) if own else query.words, keys
+        )
+        grams = lexical.scores(
+            "grams", _only(query.grams, query.own_grams) if own else query.grams, keys
+        )
         idf = lexical.idf("words", list(query.words))
         gone = len(rows) < len(cosines) and at + 1 < self._catalog.oldest()
         if gone or (lexical.commit, vectors.commit) != stood:
@@ -477,8 +482,8 @@ def _passage(hit: Hit, rank: int) -> Passage:
     )
 
 
-def _only(terms: Mapping[str, float], kept: set[str]) -> dict[str, float]:
-    return {term: weight for term, weight in terms.items() if term in kept}
+def _only(terms: Mapping[str, float], kept: Iterable[str]) -> dict[str, float]:
+    return {term: terms[term] for term in kept}
 
 
 def _continues(run: Sequence[ChunkRow], row: ChunkRow) -> bool:
