@@ -22,7 +22,9 @@ Kind = Literal[
 
 # Order matters: the first that is found names the kind.
 _KINDS: tuple[tuple[Kind, str], ...] = (
-    ("compare", r"区别|差别|不同|异同|对比|比较|有何区别|相比|优于|还是|关系|联系|"
+    # 比较 before an adjective is "rather".
+    ("compare", r"区别|差别|不同|异同|对比|比较(?:一下|[这两]|[,。?、]|$)|[和与跟同].{1,20}比较|有何区别|"
+                r"相比|优于|还是|关系|联系|"
                 r"\b(?:differences?|differ|compare[ds]?|comparison|versus|vs|unlike|better than)\b"),
     ("pros", r"优缺点|优点|缺点|优势|劣势|好处|坏处|利弊|不足|局限|"
              r"\b(?:advantages?|disadvantages?|pros|cons|benefits?|drawbacks?|limitations?)\b"),
