@@ -232,7 +232,7 @@ def fit_refusal(work: Path, *, write: bool) -> None:
             f"   weight {theta[names.index(name)]:8.3f}"
         )
     threshold = float(np.quantile(final[y], 0.007))
-    nearest = float(np.quantile(final[y], 0.12))
+    nearest = float(np.quantile(final[y], 0.06))
     for label, cut in (("threshold", threshold), ("nearest", nearest)):
         shares = ", ".join(f"{k} {np.mean(final[kind == k] < cut):.3f}" for k in sorted(set(kind)))
         print(f"{label} {cut:.4f}: below it {shares}")
