@@ -197,13 +197,14 @@ class VectorEngine(Follower[_Vectors]):
         if state.recipe != self._recipe:
             return None
         try:
-            exact, coarse = (faiss.read_index(str(self._folder / f)) for f in state.files)
+            read: list[Any] = [faiss.read_index(str(self._folder / f)) for f in state.files]
+            exact, coarse = read
             scale, error, longest = (state.figures[name] for name in _FIGURES)
-            keys = [faiss.vector_to_array(index.id_map) for index in (exact, coarse)]
+            keys, others = (faiss.vector_to_array(index.id_map) for index in read)
         except (RuntimeError, MemoryError, OSError, ValueError, KeyError, AttributeError):
             # Derived data: catch_up makes it anew.
             return None
-        if not exact.d == coarse.d == self._dimension or not np.array_equal(*keys):
+        if not exact.d == coarse.d == self._dimension or not np.array_equal(keys, others):
             return None
         return _Vectors(exact, coarse, scale, error, longest, _on_gpu(exact))
 
