@@ -101,6 +101,30 @@ def best_idf(forms: tuple[str, ...], idf: Mapping[str, float]) -> float:
     return known[0] if known[0] < rarest else min(known)
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question, and what each of its concepts weighs in these notes: once for all candidates.
+
+    Attributes:
+        weights: in the order of the question's concepts.
+        total: their sum, the weight of everything that is asked about; 1 where nothing is.
+    """
+
+    query: Query
+    weights: tuple[float, ...]
+    total: float
+
+    @classmethod
+    def of(cls, query: Query, idf: Mapping[str, float]) -> Asked:
+        """Weigh a question.
+
+        Args:
+            idf: of each of the question's own words and alternatives.
+        """
+        weights = tuple(best_idf(concept.all_forms, idf) for concept in query.concepts)
+        return cls(query, weights, sum(weights) or 1.0)
+
+
 def holds(text: str, squeezed: str, form: str) -> int:
     """Offset of `form` in a text, or in the text squeezed, or -1.
 
@@ -143,22 +167,17 @@ def met(text: str, squeezed: str, concept: Concept, share: float) -> tuple[int, 
     return (min(others), share) if others else (-1, 0.0)
 
 
-def features(query: Query, candidate: Candidate, idf: Mapping[str, float]) -> list[float]:
-    """The features in the order of `FEATURES`.
-
-    Args:
-        idf: of each of the question's own words and alternatives.
-    """
+def features(asked: Asked, candidate: Candidate) -> list[float]:
+    """The features in the order of `FEATURES`."""
+    query, total = asked.query, asked.total
     wording = candidate.wording
     text, squeezed = wording.text, wording.squeezed
     title, squeezed_title = wording.title, wording.squeezed_title
     opening, squeezed_opening = wording.opening, wording.squeezed_opening
-    total = sum_idf(query, idf) or 1.0
     in_text = in_title = in_opening = latin_all = latin_in = 0.0
     positions: list[int] = []
     rarest, rarest_at = -1.0, -1
-    for concept in query.concepts:
-        weight = best_idf(concept.all_forms, idf)
+    for concept, weight in zip(query.concepts, asked.weights, strict=True):
         at, share = met(text, squeezed, concept, query.share)
         _, titled = met(title, squeezed_title, concept, query.share)
         in_text += share * weight
@@ -201,11 +220,6 @@ def features(query: Query, candidate: Candidate, idf: Mapping[str, float]) -> li
         sum(s in text for s in query.symbols) / len(query.symbols) if query.symbols else 0.0,
         math.log(len(text) + 1) / 6.0,
     ]
-
-
-def sum_idf(query: Query, idf: Mapping[str, float]) -> float:
-    """The weight of everything that is asked about."""
-    return sum(best_idf(c.all_forms, idf) for c in query.concepts)
 
 
 def longest_common(needle: str, text: str) -> int:

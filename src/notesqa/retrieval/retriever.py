@@ -22,7 +22,7 @@ from notesqa.config import Home, Settings
 from notesqa.embedding import open_embedder
 from notesqa.errors import CatalogError, NotesqaError
 from notesqa.records import Document, Entry, Passage
-from notesqa.retrieval.features import FEATURES, Candidate, Wording, features
+from notesqa.retrieval.features import FEATURES, Asked, Candidate, Wording, features
 from notesqa.retrieval.query import Query, analyse
 from notesqa.retrieval.ranking import Weights, load_weights, score
 from notesqa.retrieval.slips import put_right
@@ -45,6 +45,7 @@ _LEXICAL_CANDIDATES = 60
 _DENSE_CANDIDATES = 30
 _WORDINGS_KEPT = 20_000
 _DUPLICATE_OVERLAP = 0.9
+_SHINGLE, _FEWEST_SHINGLES, _SAMPLES = 4, 20, 16
 _JOINED_CHARACTERS = 1200
 
 
@@ -341,7 +342,7 @@ class Retriever:
         grams = lexical.scores(
             "grams", _only(query.grams, query.own_grams) if own else query.grams, keys
         )
-        idf = lexical.idf("words", list(query.words))
+        asked = Asked.of(query, lexical.idf("words", list(query.words)))
         gone = len(rows) < len(cosines) and at + 1 < self._catalog.oldest()
         if gone or (lexical.commit, vectors.commit) != stood:
             # A rebuild went by under this search, and its state with it.
@@ -352,7 +353,7 @@ class Retriever:
         for key in keys:
             wording = self._wording(rows[key])
             candidate = Candidate(key, wording, words[key], grams[key], cosines[key])
-            values = features(query, candidate, idf)
+            values = features(asked, candidate)
             hits.append(Hit(rows[key], score(values, self._weights.rank), tuple(values)))
         hits.sort(key=lambda hit: (-hit.score, hit.row.pk))
         return self._reranked(query, hits)
@@ -421,25 +422,20 @@ class Retriever:
     def _diverse(self, hits: Sequence[Hit], k: int) -> list[Hit]:
         """Drop near-duplicates; let no document crowd out the others."""
         chosen: list[Hit] = []
-        grams: list[set[str]] = []
+        texts: list[str] = []
         per_document: dict[str, int] = {}
         delayed: list[Hit] = []
         most = max(2, (k + 1) // 2)
         for hit in hits:
             text = self._wording(hit.row).text
-            own = {text[i : i + 4] for i in range(max(1, len(text) - 3))}
-            if any(
-                len(own & other) >= _DUPLICATE_OVERLAP * min(len(own), len(other))
-                and min(len(own), len(other)) > 20
-                for other in grams
-            ):
+            if any(_near_duplicates(text, other) for other in texts):
                 continue
             if per_document.get(hit.row.document_id, 0) >= most:
                 delayed.append(hit)
                 continue
             per_document[hit.row.document_id] = per_document.get(hit.row.document_id, 0) + 1
             chosen.append(hit)
-            grams.append(own)
+            texts.append(text)
             if len(chosen) == k:
                 return chosen
         return [*chosen, *delayed][:k]
@@ -484,6 +480,23 @@ def _passage(hit: Hit, rank: int) -> Passage:
 
 def _only(terms: Mapping[str, float], kept: Iterable[str]) -> dict[str, float]:
     return {term: terms[term] for term in kept}
+
+
+def _near_duplicates(one: str, other: str) -> bool:
+    """Whether one text says hardly more than the other does."""
+    short, long = sorted((one, other), key=len)
+    # Cheap, and enough for nearly all: texts that share nine parts of ten share most samples.
+    step = max(1, len(short) // _SAMPLES)
+    samples = [short[at : at + _SHINGLE] for at in range(0, len(short) - _SHINGLE + 1, step)]
+    if sum(sample in long for sample in samples) < len(samples) / 2:
+        return False
+    a, b = _shingles(short), _shingles(long)
+    fewer = min(len(a), len(b))
+    return fewer > _FEWEST_SHINGLES and len(a & b) >= _DUPLICATE_OVERLAP * fewer
+
+
+def _shingles(text: str) -> set[str]:
+    return {text[at : at + _SHINGLE] for at in range(max(1, len(text) - _SHINGLE + 1))}
 
 
 def _continues(run: Sequence[ChunkRow], row: ChunkRow) -> bool:
