@@ -7,10 +7,8 @@ The app holds what is known; `Desk` does what takes time and tells it in message
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import difflib
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -35,6 +33,7 @@ from notesqa.tui.dialogs import Page, digest
 from notesqa.tui.flow import BLANK, Line, Piece
 from notesqa.tui.gallery import gallery_for
 from notesqa.tui.hearing import Hearing
+from notesqa.tui.lifeline import Lifeline
 from notesqa.tui.terminal import Terminal, keys_of
 from notesqa.tui.theme import DARK, LIGHT, THEMES
 from notesqa.tui.wording import Wording, choose, speak
@@ -105,6 +104,8 @@ class NotesApp(Hearing):
         speak(self, words)
         self._interrupted = 0.0
         self._began = 0.0
+        self._lifeline = Lifeline(self._draft.flush)
+        self.driver_class = self._lifeline.driver(self.driver_class)
         self._check_keys()
         self._typed_before = terminal.typed if terminal else ""
         self.gallery = gallery_for(terminal, self.console.color_system) if terminal else None
@@ -140,7 +141,9 @@ class NotesApp(Hearing):
     def on_mount(self) -> None:
         """Paint, and only then open the home."""
         if not self.is_headless:
-            self._leave_in_order()
+            # A lost terminal and a polite kill end the app as leaving does, the draft kept.
+            loop = asyncio.get_running_loop()
+            self._lifeline.watch(lambda code: loop.call_soon_threadsafe(self._leave, code))
         self.call_after_refresh(self._open)
         if self._rubbish is not None:
             self.set_interval(_SWEEP_SECONDS, self._sweep)
@@ -154,15 +157,6 @@ class NotesApp(Hearing):
         if not self.is_screen_installed("search"):
             for name, screen in _other_screens().items():
                 self.install_screen(screen(self.words), name)
-
-    def _leave_in_order(self) -> None:
-        """A lost terminal and a polite kill end the app as leaving does, the draft kept."""
-        loop = asyncio.get_running_loop()
-        for name in ("SIGTERM", "SIGHUP"):
-            number = getattr(signal, name, None)
-            if number is not None:
-                with contextlib.suppress(NotImplementedError, RuntimeError):
-                    loop.add_signal_handler(number, self._leave, 128 + number)
 
     def _open(self) -> None:
         self.desk.open()
