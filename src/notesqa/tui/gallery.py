@@ -17,7 +17,6 @@ from dataclasses import dataclass, field
 from typing import Protocol as Shape
 
 from notesqa.tui import pictures
-from notesqa.tui.latex_parser import UnrenderableError
 from notesqa.tui.pictures import Cell, Colour
 from notesqa.tui.terminal import Terminal, cell_of
 
@@ -220,7 +219,9 @@ class Gallery:
             self._dropped.append(picture.number)
 
     def _drawn(self, order: Order, cell: Cell) -> Picture | None:
+        # Not needed before the first formula is: the app opens sooner.
         from notesqa.tui import drawing
+        from notesqa.tui.latex_parser import UnrenderableError
 
         try:
             shape = drawing.outline(order.latex)
