@@ -17,7 +17,7 @@ from textual.widgets import Input, OptionList
 
 from notesqa.config import Home, Settings, TuiSettings
 from notesqa.errors import ConfigError, ModelError
-from notesqa.records import Document, Source
+from notesqa.records import Answer, Document, Source
 from notesqa.reports import Pending
 from notesqa.tui.app import NotesApp, action_names
 from notesqa.tui.bars import StatusBar
@@ -717,6 +717,25 @@ async def test_a_draft_outlives_the_terminal(tmp_path: Path) -> None:
         await s.press("enter")
         await s.until(lambda: s.app.latest and s.app.latest.answer)
     assert not draft.exists()
+
+
+async def test_a_question_is_kept_until_its_answer_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "index").mkdir()
+    draft = tmp_path / "index" / "draft.txt"
+    async with session(tmp_path) as s:
+        save, may_save = s.notes.save_turn, threading.Event()
+
+        def slowly(conversation: int | None, answer: Answer) -> int:
+            may_save.wait(30)
+            return save(conversation, answer)
+
+        monkeypatch.setattr(s.notes, "save_turn", slowly)
+        await s.ask()
+        await s.until(lambda: draft.exists() and draft.read_text(encoding="utf-8") == QUESTION)
+        may_save.set()
+        await s.until(lambda: not draft.exists())
 
 
 async def test_wild_resizing_keeps_the_place(tmp_path: Path) -> None:

@@ -225,7 +225,6 @@ class Hearing(Errands):
             self.ask_screen.changed(exchange)
 
     def _hear_answer_done(self, message: told.AnswerDone) -> None:
-        self._draft.keep(self.ask_screen.question.value)
         if (exchange := self.exchange(message.number)) is None:
             return
         exchange.state = "done"
@@ -236,6 +235,7 @@ class Hearing(Errands):
         self.ask_screen.changed(exchange)
 
     def _hear_answer_saved(self, message: told.AnswerSaved) -> None:
+        self._draft.keep(self.ask_screen.question.value)
         if self.exchange(message.number) is not None:
             self.conversation_id = message.conversation_id
 
