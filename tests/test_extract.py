@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,6 +17,7 @@ from notesqa.answering.extract import (
     shown,
     spans_of,
 )
+from notesqa.api import Notes
 from notesqa.records import Passage
 from notesqa.retrieval.query import Query, analyse
 from notesqa.retrieval.terms import TermTable
@@ -273,3 +276,21 @@ def test_every_weight_belongs_to_a_feature() -> None:
         assert span.score == pytest.approx(
             sum(sentence_weights().get(name, 0.0) * value for name, value in values.items())
         )
+
+
+def test_what_helps_is_quoted_from_the_sentence_after_the_one_that_names_the_trouble(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "corpus").mkdir()
+    note = (
+        "# 微调\n\n微调从预训练的权重出发。\n\n## 常见事故\n\n"
+        "- 灾难性遗忘：学习率太大，原来的能力被冲掉。可以减小学习率，或者混入旧数据。\n"
+        "- 输入尺寸与预训练时不一致，特征会整体偏移。\n"
+    )
+    (tmp_path / "corpus" / "finetune.md").write_text(note, encoding="utf-8")
+    with Notes.open(tmp_path) as notes:
+        notes.index()
+        answer = notes.ask("灾难性遗忘怎么缓解？", llm=False)
+    assert not answer.refused
+    assert "混入旧数据" in answer.text
+    assert "整体偏移" not in answer.text

@@ -197,7 +197,7 @@ def score_sentences(
         _values(query, text, passages[number], idf)
         for (number, _, _), text in zip(places, texts, strict=True)
     ]
-    if query.share == 1.0:
+    if query.share == 1.0 or query.kind in _TOLD_AFTERWARDS:
         _carry_names([number for number, _, _ in places], texts, found)
     spans = []
     for (number, start, end), values, cosine in zip(places, found, cosines, strict=True):
@@ -213,6 +213,8 @@ def score_sentences(
     return spans
 
 
+# What causes a thing, or helps against it, is told in the sentence after the one that names it.
+_TOLD_AFTERWARDS = frozenset(("how", "why", "pros"))
 # What the sentence before names counts a little less than a name of its own.
 _CARRIED = 0.75
 
@@ -222,9 +224,9 @@ def _carry_names(
 ) -> None:
     """Let a sentence speak of what the one before it in its passage names.
 
-    Of a question without Chinese, names are all that Chinese sentences can share: what
-    is said of a thing in the sentence after the one that names it would never be chosen.
-    A row or an item has a topic of its own.
+    What is said of a thing in the sentence after the one that names it would never be
+    chosen otherwise: of a question without Chinese, names are all that Chinese sentences
+    can share. A row or an item has a topic of its own.
     """
     own = [values["gram_coverage"] for values in found]
     for i in range(1, len(found)):
