@@ -294,3 +294,17 @@ def test_what_helps_is_quoted_from_the_sentence_after_the_one_that_names_the_tro
     assert not answer.refused
     assert "混入旧数据" in answer.text
     assert "整体偏移" not in answer.text
+
+
+def test_who_asks_for_a_formula_gets_the_one_that_is_set_apart(tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    note = (
+        "# 分裂增益\n\n分裂增益 $G$ 说的是把一个叶子切成两个以后目标下降多少，增益为负就不切。\n\n"
+        "设左右两边的梯度和为 $a$ 与 $b$，于是分裂增益为\n\n$$\nG=\\tfrac12(a^2+b^2)-\\gamma\n$$\n\n"
+        "实现上先长到最大深度，再剪掉分裂增益为负的叶子。\n"
+    )
+    (tmp_path / "corpus" / "gain.md").write_text(note, encoding="utf-8")
+    with Notes.open(tmp_path) as notes:
+        notes.index()
+        answer = notes.ask("分裂增益的式子是什么样的", llm=False)
+    assert r"\tfrac12(a^2+b^2)-\gamma" in answer.text

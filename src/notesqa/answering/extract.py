@@ -213,8 +213,10 @@ def score_sentences(
     return spans
 
 
+_SET_APART = 4.0
+_DISPLAYED = re.compile(r"\$\$|\\\[|\\begin")
 # What causes a thing, or helps against it, is told in the sentence after the one that names it.
-_TOLD_AFTERWARDS = frozenset(("how", "why", "pros"))
+_TOLD_AFTERWARDS = frozenset(("how", "why", "pros", "formula"))
 # What the sentence before names counts a little less than a name of its own.
 _CARRIED = 0.75
 
@@ -252,7 +254,6 @@ def _values(
         above += weight * there
         either += weight * max(here, there)
     total = total or 1.0
-    cue = CUES.get(query.kind)
     grams = len(query.own_grams) or 1
     content = squeeze(query.content)
     return {
@@ -263,11 +264,22 @@ def _values(
         if query.share == 1.0
         else sum(g in own_squeezed for g in query.own_grams) / grams,
         "longest_common": longest_common(content, own_squeezed) / (len(content) or 1),
-        "cue": 1.0 if cue and cue.search(own) else 0.0,
+        "cue": _cue(query, own),
         "number": _number(query, own),
         "short": 1.0 if len(own_squeezed) < 10 else 0.0,
         "question": 1.0 if own.rstrip().endswith("?") else 0.0,
     }
+
+
+def _cue(query: Query, text: str) -> float:
+    """Whether a sentence speaks as the answers to such questions do.
+
+    Who asks for a formula wants one that is set apart more than one in the line.
+    """
+    cue = CUES.get(query.kind)
+    if not cue or not cue.search(text):
+        return 0.0
+    return _SET_APART if query.kind == "formula" and _DISPLAYED.search(text) else 1.0
 
 
 def _number(query: Query, text: str) -> float:

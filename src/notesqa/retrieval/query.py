@@ -33,7 +33,7 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
                r"\bhow (?:many|much|large|big|long|fast|often)\b"),
     ("when", r"什么时候|何时|哪[一]?年|哪[一]?天|几月|什么时间|哪个年代|\bwhen\b|\bwhat year\b"),
     ("who", r"谁|哪[些位个]?人|作者是|由谁|哪家|\bwho(?:se|m)?\b"),
-    ("formula", r"公式|表达式|方程|怎么表示|如何表示|怎么写|目标函数是|定义式|"
+    ("formula", r"公式|表达式|方程|式子|递推式|怎么表示|如何表示|怎么写|写出来|目标函数是|定义式|"
                 r"\b(?:formula|equation|expression)\b"),
     ("list", r"有哪些|哪些|哪几[个种类步]|包括什么|分为|种类|类型|分类有|步骤|流程|列举|"
              r"\b(?:list|which (?:kinds|types|methods|steps)|what are|types of|kinds of|steps)\b"),
