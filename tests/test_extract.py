@@ -299,8 +299,10 @@ def test_what_helps_is_quoted_from_the_sentence_after_the_one_that_names_the_tro
 def test_who_asks_for_a_formula_gets_the_one_that_is_set_apart(tmp_path: Path) -> None:
     (tmp_path / "corpus").mkdir()
     note = (
-        "# 分裂增益\n\n分裂增益 $G$ 说的是把一个叶子切成两个以后目标下降多少，增益为负就不切。\n\n"
-        "设左右两边的梯度和为 $a$ 与 $b$，于是分裂增益为\n\n$$\nG=\\tfrac12(a^2+b^2)-\\gamma\n$$\n\n"
+        "# 分裂增益\n\n"
+        "分裂增益的样子是一条曲线，分裂增益为负就不切。分裂增益大的切分先做。"
+        "分裂增益的式子由二阶展开得到。分裂增益的式子里有惩罚项。\n\n"
+        "设左右两边的梯度和为 $a$ 与 $b$，于是有\n\n$$\nG=\\tfrac12(a^2+b^2)-\\gamma\n$$\n\n"
         "实现上先长到最大深度，再剪掉分裂增益为负的叶子。\n"
     )
     (tmp_path / "corpus" / "gain.md").write_text(note, encoding="utf-8")

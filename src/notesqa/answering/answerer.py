@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from notesqa.answering.conversation import standalone
 from notesqa.answering.events import AnswerEvent, Delta, Finished, Found
 from notesqa.answering.extract import Extraction, extract, nearest
+from notesqa.answering.parts import joined, parts_of, together
 from notesqa.answering.refusal import Judgement, judge, refusal_text
 from notesqa.errors import NotesqaError
 from notesqa.records import Answer, Citation, Passage, Sentence, Turn
@@ -85,6 +86,10 @@ class Answerer:
         query = self._retriever.analyse(asked)
         hits = self._retriever.hits(query)
         passages = self._retriever.passages(hits, k)
+        parts = parts_of(asked, self._retriever.analyse)
+        found = [self._retriever.passages(self._retriever.hits(part), k) for part in parts]
+        if parts:
+            passages = together(passages, found, k)
         idf = self._retriever.idf(query)
         searched = time.perf_counter()
         yield Found(asked, tuple(passages))
@@ -107,7 +112,14 @@ class Answerer:
         if judgement.outcome == "refuse":
             yield finished(self._refusal(question, EXTRACTIVE))
             return
-        if judgement.outcome == "nearest":
+        doubtful = judgement.outcome == "nearest"
+        if parts:
+            each = []
+            for part, own in zip(parts, found, strict=True):
+                quoted = extract(part, own, self._retriever.idf(part), self._retriever.embedder)
+                each.append(nearest(part, own, quoted) if doubtful else quoted)
+            extraction = joined(each, extraction)
+        elif doubtful:
             extraction = nearest(query, passages, extraction)
         extractive = self._extractive(question, extraction, judgement)
         if model is None or prompts is None:
