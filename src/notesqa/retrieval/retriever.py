@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from notesqa.engines.vectors import VectorEngine
 
 USERDICT = "userdict.txt"
-_CANDIDATES = 30
+_CANDIDATES = 24
 _LEXICAL_CANDIDATES = 60
 _DENSE_CANDIDATES = 30
 _WORDINGS_KEPT = 20_000
