@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import ClassVar, Generic, TypeVar
 
@@ -29,7 +30,7 @@ Index = TypeVar("Index")
 """What an engine searches."""
 
 
-class Follower(Generic[Index]):
+class Follower(ABC, Generic[Index]):
     """An engine that keeps its files in a folder and stands at a commit of the catalog."""
 
     name: ClassVar[str]
@@ -57,18 +58,19 @@ class Follower(Generic[Index]):
 
     # -- what an engine says -------------------------------------------------------
 
+    @abstractmethod
     def _open(self, state: State) -> Index | None:
         """The index that `state` tells of, as it can be searched; None where it is damaged."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _begin(self, log: ChangeLog, head: int, progress: Progress | None) -> tuple[State, Index]:
         """Build everything up to the commit `head` in an empty folder.
 
         Returns:
             The state, not written yet, and what is to be searched.
         """
-        raise NotImplementedError
 
+    @abstractmethod
     def _advance(
         self, index: Index, state: State, log: ChangeLog, head: int, progress: Progress | None
     ) -> tuple[State, Index] | None:
@@ -76,7 +78,6 @@ class Follower(Generic[Index]):
 
         None where it is better to begin anew. Nobody searches `index` meanwhile.
         """
-        raise NotImplementedError
 
     def _reason(self, error: Exception) -> str:
         """What went wrong, without what only a programmer reads."""
