@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Rank = Callable[[str], Iterable[str]]
 """From a question to document ids, best first, repetitions allowed."""
 
-CANDIDATES = 40
+CANDIDATES = 24
 LEXICAL = 60
 DENSE = 30
 L2 = 1e-3
