@@ -134,6 +134,13 @@ class NotesApp(Hearing):
         """Our own variables, for themes that are not ours."""
         return (DARK if self.current_theme.dark else LIGHT).variables
 
+    def refresh_css(self, animate: bool = True) -> None:
+        """Draw in the theme of now; also the command palette, which Textual leaves out."""
+        super().refresh_css(animate)
+        for screen in self.screen_stack[-1:]:
+            if isinstance(screen, CommandPalette):
+                self.stylesheet.update(screen, animate=animate)
+
     def get_default_screen(self) -> Screen[Any]:
         """Asking."""
         return AskScreen(self.words)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, cast
 
-from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Input, OptionList
 from textual.widgets.option_list import Option
@@ -95,16 +95,18 @@ class HistoryScreen(Screen[None]):
         kept = self.list.highlighted or 0
         self._found = found
         self.list.clear_options()
-        quiet = self.notes_app.theme_variables["quiet"]
         for info in found:
-            text = Text(safe(info.title, newlines=False))
             when = info.updated.replace("T", " ")[:16]
-            text.append(f"\n{when} · {self.words('turns', n=info.turns)}", quiet)
+            below = f"\n{when} · {self.words('turns', n=info.turns)}"
+            # Colours by name: they are another theme's tomorrow.
+            text = Content.assemble(safe(info.title, newlines=False), (below, "$quiet"))
             self.list.add_option(Option(text))
         if found:
             self.list.highlighted = min(kept, len(found) - 1)
         else:
-            self.list.add_option(Option(Text(self.words("no_history"), quiet), disabled=True))
+            self.list.add_option(
+                Option(Content.styled(self.words("no_history"), "$quiet"), disabled=True)
+            )
             self.preview.show([])
 
     @on(OptionList.OptionHighlighted, "#conversations")

@@ -12,6 +12,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.screen import Screen
 from textual.widgets import Footer, Input, OptionList
 from textual.widgets.option_list import Option
@@ -110,15 +111,16 @@ class ReadScreen(Screen[None]):
             if all(w in f"{info.title} {' '.join(info.tags)}".lower() for w in wanted)
         ]
         notes = self.notes
-        quiet = self.notes_app.theme_variables["quiet"]
         notes.clear_options()
-        options = []
-        for info in self._listed:
-            prompt = Text("┄ " if info.truncated else "", quiet)
-            prompt.append(
-                safe(info.title, newlines=False), self.notes_app.theme_variables["foreground"]
+        # Colours by name: they are another theme's tomorrow.
+        options = [
+            Option(
+                Content.assemble(
+                    ("┄ " if info.truncated else "", "$quiet"), safe(info.title, newlines=False)
+                )
             )
-            options.append(Option(prompt))
+            for info in self._listed
+        ]
         notes.add_options(options)
         if options:
             notes.highlighted = 0

@@ -1,0 +1,110 @@
+"""A theme that was switched to looks as one that the app was started in, everywhere."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from notesqa.config import Settings, TuiSettings
+from notesqa.tui.app import NotesApp
+from notesqa.tui.theme import DARK, LIGHT
+from tests.test_tui_stories import EVERYWHERE, ONCE, Story, first_run, note, until
+from tests.tui_fake import DOCUMENTS, FakeNotes
+
+SIZE = (120, 40)
+Cell = tuple[str, Any, Any, bool]
+
+
+async def outline(pilot: Pilot[Any], app: NotesApp, notes: FakeNotes) -> None:
+    await note(pilot, app, notes)
+    await pilot.press("o")
+    await until(pilot, lambda: app.screen.has_class("-outline"))
+
+
+async def no_history(pilot: Pilot[Any], app: NotesApp, notes: FakeNotes) -> None:
+    await pilot.press("f6")
+    await until(pilot, lambda: app.screen.query_one("#conversations").option_count)  # type: ignore[attr-defined]
+
+
+async def palette(pilot: Pilot[Any], app: NotesApp, notes: FakeNotes) -> None:
+    await until(pilot, lambda: app.documents)
+    await pilot.press("ctrl+p")
+    await until(pilot, lambda: len(app.screen_stack) > 1)
+
+
+ALL: list[Story] = [*EVERYWHERE, *ONCE, outline, no_history, palette]
+
+
+@pytest.fixture(autouse=True)
+def no_models(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NOTESQA_DATA", str(tmp_path))
+
+
+def cells(app: NotesApp) -> list[list[Cell]]:
+    """Each character in sight with its colours, row by row."""
+    return [
+        [
+            (char, style and style.color, style and style.bgcolor, bool(style and style.reverse))
+            for text, style, _ in strip
+            for char in text
+        ]
+        for strip in app.screen._compositor.render_strips()
+    ]
+
+
+def difference(seen: list[list[Cell]], wanted: list[list[Cell]]) -> str:
+    """Where the first row differs, and how; empty when none does."""
+    for y, (row, other) in enumerate(zip(seen, wanted, strict=True)):
+        for x, (cell, told) in enumerate(zip(row, other, strict=False)):
+            if cell != told:
+                return f"line {y}: {''.join(c[0] for c in row[x:])}\n{cell}\ninstead of\n{told}"
+    return ""
+
+
+async def looks(story: Story, home: Path, begin: str, end: str, elsewhere: str) -> list[Any]:
+    """The story's last screen in theme `end`; the app began in `begin`.
+
+    The theme is switched in the place of the key `elsewhere`, or right there.
+    """
+    notes = FakeNotes(home, documents=() if story is first_run else DOCUMENTS)
+    settings = Settings(tui=TuiSettings(language="zh", theme=begin))
+    app = NotesApp(lambda: notes, settings)  # type: ignore[arg-type,return-value]
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: app.status is not None)
+        await story(pilot, app, notes)
+        places = ("search", "read", "history", "settings", "welcome")
+        installed = {app.get_screen(place): place for place in places}
+        back = installed.get(app.screen, "ask")
+        if elsewhere:
+            await pilot.press(elsewhere)
+            await until(pilot, lambda: True)
+        if begin != end:
+            await pilot.press("f10")
+        assert app.theme == end
+        if elsewhere:
+            app.action_go(back)
+        await until(pilot, lambda: True)
+        app.clear_notifications()
+        for field in app.screen.query(Input):
+            field.cursor_blink = False
+        await until(pilot, lambda: True)
+        shown = cells(app)
+        notes.gate.set()
+        return shown
+
+
+@pytest.mark.parametrize("elsewhere", ["", "f7"], ids=["here", "elsewhere"])
+@pytest.mark.parametrize("story", ALL, ids=lambda story: story.__name__)
+@pytest.mark.parametrize(
+    ("begin", "end"), [(DARK.name, LIGHT.name), (LIGHT.name, DARK.name)], ids=["day", "night"]
+)
+async def test_switched_to_it_looks_as_begun_in_it(
+    story: Story, tmp_path: Path, begin: str, end: str, elsewhere: str
+) -> None:
+    wanted = await looks(story, tmp_path, end, end, elsewhere)
+    seen = await looks(story, tmp_path, begin, end, elsewhere)
+    assert difference(seen, wanted) == ""
