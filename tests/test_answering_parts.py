@@ -96,3 +96,13 @@ def test_nothing_is_quoted_twice(notes: Notes) -> None:
     one = extract(query, passages, retriever.idf(query), retriever.embedder)
     assert joined([one, one], one).citations == joined([one], one).citations
     notes.close()
+
+
+def test_what_the_notes_answer_in_part_is_said_to_be_nearest(notes: Notes) -> None:
+    both = notes.ask("掩码自编码器的掩码率取多少？微调的学习率要小多少？", llm=False)
+    half = notes.ask("掩码自编码器的掩码率取多少？红烧肉要炖几个小时？", llm=False)
+    assert not both.nearest
+    assert half.nearest
+    assert not half.refused
+    assert "75%" in half.text
+    notes.close()

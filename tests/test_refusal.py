@@ -12,6 +12,7 @@ from notesqa.answering.refusal import (
     REFUSAL_ZH,
     SIGNALS,
     judge,
+    names_nobody_has,
     refusal_text,
     signals,
 )
@@ -100,3 +101,25 @@ def test_an_uncertain_answer_says_so(indexed: Notes, monkeypatch: pytest.MonkeyP
     strict = replace(plain, threshold=1.0, nearest=1.0)
     monkeypatch.setattr("notesqa.answering.answerer.load_weights", lambda: strict)
     assert indexed.ask("动量系数常用多少?").refused
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "missing"),
+    [
+        ("MagFace 怎样表示人脸质量", "ArcFace 在角度上加间隔", ["magface"]),
+        ("ArcFace 怎样加间隔", "ArcFace 在角度上加间隔", []),
+        ("YOLOv3 用几种框", "YOLOv1 每格预测两个框，YOLO 的思路", ["v3"]),
+        ("anchor free 为什么快", "Anchorfree 检测器不用锚框", []),
+        ("which layers are frozen", "冻结底层", []),
+        ("How does Mamba scan?", "线性注意力的状态", ["mamba"]),
+        ("BN 推理时怎么办", "批归一化用滑动平均", []),
+        ("动量系数是多少", "别的东西", []),
+    ],
+)
+def test_names_that_no_passage_has(question: str, text: str, missing: list[str]) -> None:
+    terms = TermTable([("批归一化", "Batch Normalization", "BN")])
+    query = analyse(question, Segmenter(), terms)
+    found = [Hit(replace(ROW, text=text), 1.0, tuple(1.0 for _ in FEATURES))]
+    assert names_nobody_has(query, found) == missing
+    outcome = judge(query, found, extraction(1.0), load_weights()).outcome
+    assert outcome == ("nearest" if missing else "answer")

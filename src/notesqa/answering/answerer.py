@@ -12,7 +12,7 @@ from notesqa.answering.conversation import standalone
 from notesqa.answering.events import AnswerEvent, Delta, Finished, Found
 from notesqa.answering.extract import Extraction, extract, nearest
 from notesqa.answering.parts import joined, parts_of, together
-from notesqa.answering.refusal import Judgement, judge, refusal_text
+from notesqa.answering.refusal import Judgement, Outcome, judge, refusal_text
 from notesqa.errors import NotesqaError
 from notesqa.records import Answer, Citation, Passage, Sentence, Turn
 from notesqa.retrieval.ranking import load_weights
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from notesqa.answering.prompting import Prompts
     from notesqa.config import LlmSettings
     from notesqa.llm import ChatModel
-    from notesqa.retrieval import Retriever
+    from notesqa.retrieval import Hit, Retriever
     from notesqa.retrieval.query import Query
 
 EXTRACTIVE = "extractive"
@@ -87,14 +87,24 @@ class Answerer:
         hits = self._retriever.hits(query)
         passages = self._retriever.passages(hits, k)
         parts = parts_of(asked, self._retriever.analyse)
-        found = [self._retriever.passages(self._retriever.hits(part), k) for part in parts]
+        part_hits = [self._retriever.hits(part) for part in parts]
+        part_passages = [self._retriever.passages(found, k) for found in part_hits]
         if parts:
-            passages = together(passages, found, k)
+            passages = together(passages, part_passages, k)
         idf = self._retriever.idf(query)
         searched = time.perf_counter()
         yield Found(asked, tuple(passages))
         extraction = extract(query, passages, idf, self._retriever.embedder)
         judgement = judge(query, hits, extraction, load_weights())
+        if parts and judgement.outcome != "refuse":
+            pairs = zip(parts, part_hits, part_passages, strict=True)
+            outcomes, extractions = zip(*(self._part(*one) for one in pairs), strict=True)
+            doubtful = any(outcome != "answer" for outcome in outcomes)
+            judgement = dataclasses.replace(judgement, outcome="nearest" if doubtful else "answer")
+            quoted = joined(extractions, extraction)
+            extraction = quoted if quoted.sentences else nearest(query, passages, extraction)
+        elif judgement.outcome == "nearest":
+            extraction = nearest(query, passages, extraction)
         seconds = {"load": loaded - started, "search": searched - loaded}
 
         def finished(answer: Answer) -> Finished:
@@ -112,15 +122,6 @@ class Answerer:
         if judgement.outcome == "refuse":
             yield finished(self._refusal(question, EXTRACTIVE))
             return
-        doubtful = judgement.outcome == "nearest"
-        if parts:
-            each = []
-            for part, own in zip(parts, found, strict=True):
-                quoted = extract(part, own, self._retriever.idf(part), self._retriever.embedder)
-                each.append(nearest(part, own, quoted) if doubtful else quoted)
-            extraction = joined(each, extraction)
-        elif doubtful:
-            extraction = nearest(query, passages, extraction)
         extractive = self._extractive(question, extraction, judgement)
         if model is None or prompts is None:
             yield Delta(extractive.text)
@@ -147,6 +148,17 @@ class Answerer:
         if composed is None:
             raise NotesqaError("the model wrote nothing", "ask again, or without it: --no-llm")
         yield finished(self._checked(question, query, passages, composed, extractive, model.name))
+
+    def _part(
+        self, part: Query, hits: Sequence[Hit], passages: Sequence[Passage]
+    ) -> tuple[Outcome, Extraction]:
+        """Whether one of several questions is answered, and what answers it."""
+        idf = self._retriever.idf(part)
+        quoted = extract(part, passages, idf, self._retriever.embedder)
+        outcome = judge(part, hits, quoted, load_weights()).outcome
+        if outcome == "refuse":
+            return outcome, dataclasses.replace(quoted, sentences=(), citations=())
+        return outcome, nearest(part, passages, quoted) if outcome == "nearest" else quoted
 
     def _refusal(self, question: str, engine: str) -> Answer:
         return Answer(question, (Sentence(refusal_text(question), ()),), (), True, engine)

@@ -9,14 +9,18 @@ is a third outcome: to quote what is nearest and to say so.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from notesqa.answering.extract import SENTENCE_FEATURES, Extraction
 from notesqa.retrieval import Hit
+from notesqa.retrieval.features import met, squeeze
 from notesqa.retrieval.query import Query
 from notesqa.retrieval.ranking import Weights, logistic
+from notesqa.retrieval.terms import known_word
+from notesqa.text.normalize import normalize
 from notesqa.text.script import mostly_english
 
 Outcome = Literal["answer", "nearest", "refuse"]
@@ -45,6 +49,9 @@ def refusal_text(question: str) -> str:
     return REFUSAL_EN if mostly_english(question) else REFUSAL_ZH
 
 
+# Three letters or more, or letters with a digit; without Chinese.
+_NAME = re.compile(r"(?=.*[a-z])(?:[a-z]{3,}[a-z0-9.+-]*|[a-z]+[0-9][a-z0-9.]*)")
+_LOOKED_AT = 8
 SIGNALS = (
     "coverage",
     "opening_coverage",
@@ -111,6 +118,48 @@ def judge(
     probability = logistic(total)
     if probability < weights.threshold:
         return Judgement("refuse", probability, found)
-    if probability < weights.nearest:
+    if probability < weights.nearest or names_nobody_has(query, hits):
         return Judgement("nearest", probability, found)
     return Judgement("answer", probability, found)
+
+
+def names_nobody_has(query: Query, hits: Sequence[Hit]) -> list[str]:
+    """Names in the question that no passage found for it has, by this name or another.
+
+    Whoever asks about MagFace where the notes know ArcFace only is not told of ArcFace
+    as if that were the answer. Everyday English words are no names.
+    """
+    surfaces = [concept.surface for concept in query.concepts]
+    names = [
+        concept
+        for concept in query.concepts
+        if _is_name(concept.surface, query)
+        # Of a joined name ("yolov3") its parts are asked for.
+        and not any(part != concept.surface and part in concept.surface for part in surfaces)
+    ]
+    if not names:
+        return []
+    texts = [
+        normalize(" ".join((hit.row.title, *hit.row.heading, hit.row.text)))
+        for hit in hits[:_LOOKED_AT]
+    ]
+    squeezed = [squeeze(text) for text in texts]
+    return [
+        concept.surface
+        for concept in names
+        if not any(
+            concept.surface in packed or met(text, packed, concept, 1.0)[0] >= 0
+            for text, packed in zip(texts, squeezed, strict=True)
+        )
+    ]
+
+
+def _is_name(word: str, query: Query) -> bool:
+    if not _NAME.fullmatch(word) or known_word(word):
+        return False
+    if query.share < 1.0:
+        return True
+    # Among English words, names are those that are written as such.
+    at = query.text.lower().find(word)
+    written = query.text[at : at + len(word)]
+    return at > 0 and not written.islower()
