@@ -39,7 +39,7 @@ def question(**fields: object) -> Question:
 def outcome(ranks: tuple[int, ...], **fields: object) -> Outcome:
     plain = {
         "question": question(), "ranks": ranks, "refused": False, "confidence": 0.5,
-        "holds": False, "cited": False, "unsupported": 0, "sentences": 1, "seconds": 0.1,
+        "holds": False, "cited": False, "doubtful": False, "unsupported": 0, "sentences": 1, "seconds": 0.1,
         "answer": "",
     }  # fmt: skip
     return Outcome(**(plain | fields))  # type: ignore[arg-type]
@@ -196,7 +196,7 @@ def test_refusals_by_hand() -> None:
     ]
     assert refusals(rows) == {
         "unanswerable": 2, "precision": 0.5, "recall": 0.5, "answerable_refused": 0.5,
-        "auroc off_topic": 0.75, "refused off_topic": 0.5,
+        "auroc off_topic": 0.75, "refused off_topic": 0.5, "doubtful off_topic": 0.0,
     }  # fmt: skip
     report = Report(tuple(rows))
     assert report.record()["all"]["questions"] == 2
@@ -233,3 +233,19 @@ def test_a_home_is_measured(indexed: Notes, tmp_path: Path) -> None:
     assert kinds["wrong"]["recall@10"] == 0.0
     assert kinds["wrong"]["answers_cited"] == 0.0
     assert report.record()["refusals"]["recall"] == 1.0
+
+
+def test_doubtful_answers_are_counted_apart_from_refusals() -> None:
+    asked = question(unanswerable=True, kind="nearmiss", gold=())
+    rows = [
+        outcome((1,), doubtful=True),
+        outcome((1,)),
+        outcome((), question=asked, doubtful=True),
+        outcome((), question=asked, refused=True),
+        outcome((), question=asked, refused=True),
+        outcome((), question=asked),
+    ]
+    assert figures(rows[:2])["doubtful"] == 0.5
+    found = refusals(rows)
+    assert found["refused nearmiss"] == 0.5
+    assert found["doubtful nearmiss"] == 0.25

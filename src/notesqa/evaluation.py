@@ -51,6 +51,7 @@ class Outcome:
         ranks: for each gold the rank (from 1) of the first passage that meets it, or 0.
         holds: the answer holds every required word.
         cited: and one of its citations stands in a gold passage.
+        doubtful: it is not refused, but said to quote only what is nearest.
     """
 
     question: Question
@@ -59,6 +60,7 @@ class Outcome:
     confidence: float
     holds: bool
     cited: bool
+    doubtful: bool
     unsupported: int
     sentences: int
     seconds: float
@@ -191,6 +193,7 @@ def _outcome(
         answer.confidence or 0.0,
         holds,
         holds and cited,
+        answer.nearest and not answer.refused,
         answer.unsupported,
         len(answer.sentences),
         answer.seconds.get("total", 0.0),
@@ -251,6 +254,7 @@ def figures(outcomes: Sequence[Outcome]) -> dict[str, float]:
         "ndcg@10": mean(_ndcg(ranks) for ranks in rows),
         "answers_hold": mean(o.holds for o in outcomes),
         "answers_cited": mean(o.cited for o in outcomes),
+        "doubtful": mean(o.doubtful for o in outcomes),
         "refused": mean(o.refused for o in outcomes),
     }
 
@@ -286,6 +290,7 @@ def refusals(outcomes: Sequence[Outcome]) -> dict[str, float]:
             auroc([o.confidence for o in answerable], [o.confidence for o in rows]), 4
         )
         found[f"refused {kind}"] = round(sum(o.refused for o in rows) / len(rows), 4)
+        found[f"doubtful {kind}"] = round(sum(o.doubtful for o in rows) / len(rows), 4)
     return found
 
 
@@ -299,7 +304,10 @@ def auroc(positive: Sequence[float], negative: Sequence[float]) -> float:
 
 def table(report: Report) -> str:
     """The report as a Markdown table."""
-    names = ["recall@1", "recall@5", "recall@10", "mrr@10", "ndcg@10", "answers_cited", "refused"]
+    names = [
+        *("recall@1", "recall@5", "recall@10", "mrr@10", "ndcg@10"),
+        *("answers_cited", "doubtful", "refused"),
+    ]
     lines = [
         "| kind | questions | " + " | ".join(names) + " |",
         "|---|" + "---:|" * (len(names) + 1),
