@@ -46,7 +46,7 @@ async def until(pilot: Pilot[Any], condition: Callable[[], object], seconds: flo
 async def ask(pilot: Pilot[Any], app: NotesApp) -> None:
     """An answer, its first citation shown beside it."""
     await until(pilot, lambda: app.documents)
-    app.ask_screen.question.value = "L1 正则化等价于什么先验？"
+    app.ask_screen.question.value = "DDIM 为什么比 DDPM 快？"
     await pilot.press("enter")
     await until(pilot, lambda: app.latest and app.latest.answer)
     await pilot.press("1")
