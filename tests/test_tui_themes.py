@@ -12,7 +12,17 @@ from textual.widgets import Input
 from notesqa.config import Settings, TuiSettings
 from notesqa.tui.app import NotesApp
 from notesqa.tui.theme import DARK, LIGHT
-from tests.test_tui_stories import EVERYWHERE, ONCE, Story, first_run, note, until
+from tests.test_tui_stories import (
+    EVERYWHERE,
+    ONCE,
+    Story,
+    first_run,
+    history,
+    note,
+    passage,
+    search,
+    until,
+)
 from tests.tui_fake import DOCUMENTS, FakeNotes
 
 SIZE = (120, 40)
@@ -97,14 +107,17 @@ async def looks(story: Story, home: Path, begin: str, end: str, elsewhere: str) 
         return shown
 
 
-@pytest.mark.parametrize("elsewhere", ["", "f7"], ids=["here", "elsewhere"])
 @pytest.mark.parametrize("story", ALL, ids=lambda story: story.__name__)
+async def test_switched_to_it_looks_as_begun_in_it(story: Story, tmp_path: Path) -> None:
+    wanted = await looks(story, tmp_path, LIGHT.name, LIGHT.name, "")
+    seen = await looks(story, tmp_path, DARK.name, LIGHT.name, "")
+    assert difference(seen, wanted) == ""
+
+
 @pytest.mark.parametrize(
-    ("begin", "end"), [(DARK.name, LIGHT.name), (LIGHT.name, DARK.name)], ids=["day", "night"]
+    "story", [passage, search, note, history], ids=lambda story: story.__name__
 )
-async def test_switched_to_it_looks_as_begun_in_it(
-    story: Story, tmp_path: Path, begin: str, end: str, elsewhere: str
-) -> None:
-    wanted = await looks(story, tmp_path, end, end, elsewhere)
-    seen = await looks(story, tmp_path, begin, end, elsewhere)
+async def test_switched_to_it_in_another_place(story: Story, tmp_path: Path) -> None:
+    wanted = await looks(story, tmp_path, DARK.name, DARK.name, "f7")
+    seen = await looks(story, tmp_path, LIGHT.name, DARK.name, "f7")
     assert difference(seen, wanted) == ""
