@@ -20,6 +20,7 @@ NOTES = {
     "longformer.md": "# Longformer\n\nLongformer 用滑动窗口加全局注意力，Transformer 的变体。\n",
     "collapse.md": "# 坍塌\n\n对比学习没有负样本时会坍塌，所有输入的输出都一样。\n",
     "hadoop.md": "# 数据倾斜\n\n数据倾斜指某个键特别多，Hadoop 的一个 reducer 内存不够。\n",
+    "megaface.md": "# MegaFace\n\nMegaFace 是人脸识别的测试集，每个 layer 的维度不限，统计时 while 循环。\n",
     "detector.md": "# 多尺度\n\n检测器把输入缩放成几种尺寸，分别检测人脸。\n",
 }
 
@@ -64,7 +65,9 @@ def test_a_slip_finds_what_was_meant(
         "今天天气怎么样",
         "同事说不通",
         "hadoops reducers",
-        "which layers came later",
+        "who came later",  # the notes have "layer"
+        "how to clean a white shirt",  # and "while"
+        "magface 是什么",  # and MegaFace
         "三百六十五天",
         "longformerxx 是什么",
     ],
