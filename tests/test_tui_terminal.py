@@ -204,3 +204,49 @@ def test_in_a_small_window_and_sixteen_colours(home: Path, monkeypatch: pytest.M
         assert small.wait() == 0
     finally:
         small.child.close(force=True)
+
+
+def cell_after(terminal: Terminal, text: str) -> tuple[int, int]:
+    """Row, and column behind the last place where `text` stands; None in a row is a cell."""
+    rows = terminal.screen.lines
+    for y in reversed(range(rows)):
+        cells = [terminal.screen.buffer[y][x].data for x in range(terminal.screen.columns)]
+        places = [x for x in range(len(cells)) if "".join(cells[x:]).startswith(text)]
+        if places:
+            return y, places[-1] + sum(2 if ord(char) > 0x2E80 else 1 for char in text)
+    return -1, -1
+
+
+def cursor(terminal: Terminal) -> tuple[int, int]:
+    return terminal.screen.cursor.y, terminal.screen.cursor.x
+
+
+def test_the_cursor_of_the_terminal_is_where_is_typed(terminal: Terminal) -> None:
+    """An input method opens its candidates there."""
+    terminal.says("提交 1")
+    row, column = cell_after(terminal, "问你的笔记")
+    terminal.until(lambda: cursor(terminal) == (row, column - 10), 5)
+    terminal.send("为什么 dropout")
+    terminal.says("为什么 dropout")
+    terminal.until(lambda: cursor(terminal) == cell_after(terminal, "为什么 dropout"))
+    terminal.send("\x1b[D" * 3)
+    row, column = cell_after(terminal, "为什么 dropout")
+    terminal.until(lambda: cursor(terminal) == (row, column - 3))
+    # A line that is longer than the window scrolls.
+    terminal.send("\x1b[F")
+    terminal.until(lambda: cursor(terminal) == (row, column))
+    terminal.send("很长的问题" * 12 + "吗")
+    terminal.until(lambda: cursor(terminal) == cell_after(terminal, "题吗"))
+    terminal.send(F3)
+    terminal.says("边打边搜")
+    row, column = cell_after(terminal, "边打边搜")
+    terminal.until(lambda: cursor(terminal) == (row, column - 8))
+    terminal.send("重置门")
+    terminal.until(lambda: cursor(terminal) == cell_after(terminal, "重置门"))
+    terminal.send("\x10")  # Ctrl+P
+    terminal.says("所有命令")
+    row, column = cell_after(terminal, "所有命令")
+    terminal.until(lambda: cursor(terminal) == (row, column - 8))
+    terminal.send(ESCAPE)
+    terminal.until(lambda: "所有命令" not in terminal.text)
+    terminal.until(lambda: cursor(terminal) == cell_after(terminal, "重置门"))

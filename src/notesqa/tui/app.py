@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette
+from textual.geometry import Offset
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -30,6 +31,7 @@ from notesqa.tui.bars import Progress
 from notesqa.tui.commands import Commands
 from notesqa.tui.desk import Desk, Request
 from notesqa.tui.dialogs import Page, digest
+from notesqa.tui.field import cursor_cell
 from notesqa.tui.flow import BLANK, Line, Piece
 from notesqa.tui.gallery import gallery_for
 from notesqa.tui.hearing import Hearing
@@ -140,6 +142,17 @@ class NotesApp(Hearing):
         for screen in self.screen_stack[-1:]:
             if isinstance(screen, CommandPalette):
                 self.stylesheet.update(screen, animate=animate)
+
+    @property
+    def cursor_position(self) -> Offset:
+        """Where the terminal's own cursor is put: an input method shows its candidates there."""
+        if (at := cursor_cell(self.focused)) is not None:
+            self._cursor_at = at
+        return self._cursor_at
+
+    @cursor_position.setter
+    def cursor_position(self, at: Offset) -> None:
+        self._cursor_at = at
 
     def get_default_screen(self) -> Screen[Any]:
         """Asking."""

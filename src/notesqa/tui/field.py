@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from textual.geometry import Size
+from textual.geometry import Offset, Size
 from textual.reactive import Reactive
+from textual.widget import Widget
 from textual.widgets import Input
 
 
@@ -19,3 +20,16 @@ class Field(Input):
     def __init__(self, value: str | None = None, **more: Any) -> None:
         super().__init__(value, select_on_focus=False, compact=True, **more)
         self.cursor_blink = False
+
+
+def cursor_cell(focused: Widget | None) -> Offset | None:
+    """The cell of the screen where the next character goes; None where nothing is typed.
+
+    Textual's own answer is one too far at the end of the text, and may be from before the
+    last layout or scroll.
+    """
+    if not isinstance(focused, Input):
+        return None
+    region = focused.content_region
+    before = focused._position_to_cell(focused.cursor_position)
+    return Offset(region.x + before - round(focused.scroll_x), region.y)
