@@ -9,12 +9,12 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.screen import Screen
-from textual.widgets import Footer, Input
+from textual.widgets import Input
 
 from notesqa.records import Citation, Passage
 from notesqa.text.terminal import clip, safe
 from notesqa.tui.answers import Exchange, exchange_lines
-from notesqa.tui.bars import ProgressBar, StatusBar
+from notesqa.tui.bars import KeyBar, ProgressBar, StatusBar
 from notesqa.tui.field import Field
 from notesqa.tui.flow import BLANK, Line, Piece, wrap
 from notesqa.tui.source_pane import SourcePane
@@ -125,7 +125,7 @@ class AskScreen(Screen[None]):
             yield self.talk
             yield self.source
         yield self.question
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     @property
     def notes_app(self) -> NotesApp:

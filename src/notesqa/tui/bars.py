@@ -1,18 +1,20 @@
-"""The line at the top of every screen, and the progress of a rebuild below it."""
+"""The lines at the edges of every screen: where one is, how a rebuild goes, what keys do."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
 from textual.reactive import reactive
+from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
 from notesqa.text.terminal import clip, safe, width
+from notesqa.tui.inks import ink
 from notesqa.tui.wording import Wording
 
 if TYPE_CHECKING:
@@ -39,16 +41,18 @@ class Signal:
     loading: bool = False
 
 
-class StatusBar(Widget):
+class Bar(Widget):
+    """One line."""
+
+    ALLOW_SELECT = False
+
+    def _style(self, name: str) -> Style:
+        return ink(self.app, name)
+
+
+class StatusBar(Bar):
     """`▌INCOMING TRANSMISSION`, the places to go, and the state of the home."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {
-        "status--brand",
-        "status--place",
-        "status--here",
-        "status--quiet",
-        "status--alert",
-    }
     signal: reactive[Signal] = reactive(Signal)
 
     def __init__(self, here: str, words: Wording) -> None:
@@ -69,16 +73,16 @@ class StatusBar(Widget):
         """The right-hand side, as much of it as there is room for."""
         words, signal = self.words, self.signal
         if signal.opening:
-            parts = [(words("opening"), "quiet")]
+            parts = [(words("opening"), "dim")]
         elif not signal.commit:
             parts = [(words("no_index"), "alert")]
         else:
             parts = [
-                (words("notes_count", n=signal.documents), "quiet"),
-                (words("commit", n=signal.commit), "quiet"),
+                (words("notes_count", n=signal.documents), "dim"),
+                (words("commit", n=signal.commit), "dim"),
             ]
         model = clip(safe(signal.model, newlines=False), 28) or words("extractive")
-        parts.append((("∿ " if signal.loading else "") + model, "quiet"))
+        parts.append((("∿ " if signal.loading else "") + model, "dim"))
         if signal.waiting:
             parts.insert(0, (words("pending", n=signal.waiting), "alert"))
         while parts and sum(width(text) + 3 for text, _ in parts) > cells:
@@ -103,7 +107,7 @@ class StatusBar(Widget):
         )
         segments = [Segment(brand, self._style("brand"))]
         for place, text in places:
-            style = self._style("here" if place == self.here else "place")
+            style = self._style("here" if place == self.here else "dim")
             segments.append(Segment(text, style + Style.from_meta({"place": place})))
         used = width(brand) + places_width
         state = self._state(cells - used - 2)
@@ -111,12 +115,9 @@ class StatusBar(Widget):
         segments.append(Segment(" " * max(0, cells - used - shown), self.rich_style))
         for index, (text, name) in enumerate(state):
             if index:
-                segments.append(Segment(" · ", self._style("quiet")))
+                segments.append(Segment(" · ", self._style("dim")))
             segments.append(Segment(text, self._style(name)))
         return Strip(segments).crop_extend(0, cells, self.rich_style).apply_style(self.rich_style)
-
-    def _style(self, name: str) -> Style:
-        return self.get_component_rich_style(f"status--{name}", partial=True)
 
     def on_click(self, event: events.Click) -> None:
         """Go to the place that was clicked."""
@@ -136,10 +137,9 @@ class Progress:
     detail: str = ""
 
 
-class ProgressBar(Widget):
+class ProgressBar(Bar):
     """A rebuild in one line: stage, bar, time left, how to cancel."""
 
-    COMPONENT_CLASSES: ClassVar[set[str]] = {"progress--bar", "progress--rest", "progress--text"}
     progress: reactive[Progress | None] = reactive[Progress | None](None)
 
     def __init__(self, words: Wording) -> None:
@@ -171,12 +171,77 @@ class ProgressBar(Widget):
         share = progress.done / progress.total if progress.total else 0.0
         filled = round(room * min(1.0, share))
         segments = [
-            Segment(left, self._style("text")),
-            Segment("━" * filled, self._style("bar")),
-            Segment("┄" * (room - filled), self._style("rest")),
-            Segment(right, self._style("text")),
+            Segment(left, self._style("entry")),
+            Segment("━" * filled, self._style("marker")),
+            Segment("┄" * (room - filled), self._style("rule")),
+            Segment(right, self._style("entry")),
         ]
         return Strip(segments).crop_extend(0, cells, self.rich_style).apply_style(self.rich_style)
 
-    def _style(self, name: str) -> Style:
-        return self.get_component_rich_style(f"progress--{name}", partial=True)
+
+class KeyBar(Bar):
+    """What keys do where the focus is; a click on one presses it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._keys: list[tuple[str, str, str, bool]] | None = None
+        self._hovered = ""
+
+    def on_mount(self) -> None:
+        """Follow the focus."""
+        self.screen.bindings_updated_signal.subscribe(self, self._follow)
+
+    def _follow(self, screen: Screen[Any]) -> None:
+        before, self._keys = self._keys, None
+        if screen.app.app_focus and self._shown() != before:
+            self.refresh()
+
+    def _shown(self) -> list[tuple[str, str, str, bool]]:
+        """Key, how it is called, what it does, and whether it does it now."""
+        if self._keys is None:
+            shown = {}
+            for active in self.screen.active_bindings.values():
+                binding = active.binding
+                if binding.show and binding.action not in shown:
+                    name = self.app.get_key_display(binding)
+                    shown[binding.action] = (binding.key, name, binding.description, active.enabled)
+            self._keys = list(shown.values())
+        return self._keys
+
+    def render_line(self, y: int) -> Strip:
+        """Draw the line."""
+        cells = self.size.width
+        if y:
+            return Strip.blank(cells, self.rich_style)
+        segments = []
+        for key, name, does, enabled in self._shown():
+            style = Style.from_meta({"press": key if enabled else ""})
+            if key == self._hovered:
+                style += self._style("key-hovered")
+            if not enabled:
+                style += self._style("key-off")
+            segments.append(Segment(name, style + self._style("key")))
+            segments.append(Segment(f" {does}", style + self._style("key-does")))
+            segments.append(Segment(" "))
+        return Strip(segments).crop_extend(0, cells, self.rich_style).apply_style(self.rich_style)
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """Press the key under the pointer."""
+        key = event.style.meta.get("press")
+        if key == "":
+            self.app.bell()
+        elif isinstance(key, str):
+            self.app.simulate_key(key)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """Show which key a click would press."""
+        self._hover(event.style.meta.get("press") or "")
+
+    def on_leave(self) -> None:
+        """None any more."""
+        self._hover("")
+
+    def _hover(self, key: str) -> None:
+        if key != self._hovered:
+            self._hovered = key
+            self.refresh()

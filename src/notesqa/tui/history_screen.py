@@ -10,12 +10,12 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Input, OptionList
+from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 from notesqa.text.terminal import clip, safe
 from notesqa.tui.answers import Exchange, exchange_lines
-from notesqa.tui.bars import ProgressBar, StatusBar
+from notesqa.tui.bars import KeyBar, ProgressBar, StatusBar
 from notesqa.tui.dialogs import Confirm, Prompt
 from notesqa.tui.field import Field
 from notesqa.tui.surface import Section, Surface
@@ -60,7 +60,7 @@ class HistoryScreen(Screen[None]):
             with Vertical(id="found"):
                 yield self.list
             yield self.preview
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     @property
     def notes_app(self) -> NotesApp:

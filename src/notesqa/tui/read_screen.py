@@ -14,11 +14,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.content import Content
 from textual.screen import Screen
-from textual.widgets import Footer, Input, OptionList
+from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 from notesqa.text.terminal import safe
-from notesqa.tui.bars import ProgressBar, StatusBar
+from notesqa.tui.bars import KeyBar, ProgressBar, StatusBar
 from notesqa.tui.field import Field
 from notesqa.tui.source_pane import SourcePane
 from notesqa.tui.surface import Surface
@@ -79,7 +79,7 @@ class ReadScreen(Screen[None]):
                 yield self.notes
             yield self.source
             yield self.outline
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     @property
     def notes_app(self) -> NotesApp:

@@ -12,11 +12,11 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 from textual.suggester import Suggester
 from textual.timer import Timer
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from notesqa.text.terminal import safe
 from notesqa.tui import queries
-from notesqa.tui.bars import ProgressBar, StatusBar
+from notesqa.tui.bars import KeyBar, ProgressBar, StatusBar
 from notesqa.tui.field import Field
 from notesqa.tui.results import Result, ResultList
 from notesqa.tui.source_pane import SourcePane
@@ -82,7 +82,7 @@ class SearchScreen(Screen[None]):
                 yield self.count
                 yield self.results
             yield self.source
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     @property
     def notes_app(self) -> NotesApp:

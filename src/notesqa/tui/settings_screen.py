@@ -11,11 +11,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
-from textual.widgets import Footer, OptionList, Static
+from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from notesqa.text.terminal import safe
-from notesqa.tui.bars import ProgressBar, StatusBar
+from notesqa.tui.bars import KeyBar, ProgressBar, StatusBar
 from notesqa.tui.flow import BLANK, Line, Piece, wrap
 from notesqa.tui.surface import Section, Surface
 from notesqa.tui.theme import THEMES
@@ -51,7 +51,7 @@ class SettingsScreen(Screen[None]):
                 yield Static(Text(self.words("theme"), "bold"), markup=False)
                 yield OptionList(id="themes", markup=False, compact=True)
             yield Surface(id="state", max_width=90)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     @property
     def notes_app(self) -> NotesApp:

@@ -1,14 +1,13 @@
 """The widget on which notes, answers and lists are drawn.
 
-It takes sections of lines and draws those in sight. Styles are names; the theme
-gives them colours through the component classes. Spans of a section's source text
-can be marked, which is how a quotation or a matched word is shown.
+It takes sections of lines and draws those in sight. Styles are names
+(`notesqa.tui.inks`). Spans of a section's source text can be marked, which is how a
+quotation or a matched word is shown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import ClassVar
 
 from rich.segment import Segment
 from rich.style import Style
@@ -19,23 +18,16 @@ from textual.selection import Selection
 from textual.strip import Strip
 
 from notesqa.tui.flow import NO_PLACE, Line, Piece, Section
+from notesqa.tui.inks import ink
 from notesqa.tui.picture_view import PictureView
 
-__all__ = ["STYLES", "Section", "Surface"]
-
-STYLES = (
-    "accent brand chip chosen code code-block code-builtin code-comment code-keyword code-name "
-    "code-number code-string current dim doubted emphasis entry error formula formula-source good "
-    "heading-1 heading-2 heading-3 heading-4 link mark-quote mark-word marker question quote "
-    "quote-bar rule strike strong warning"
-).split()
+__all__ = ["Section", "Surface"]
 
 
 class Surface(PictureView, can_focus=True):
     """Scrollable lines with links, marks and selectable text."""
 
     ALLOW_SELECT = True
-    COMPONENT_CLASSES: ClassVar[set[str]] = {f"surface--{name}" for name in STYLES}
     DEFAULT_CSS = """
     Surface { scrollbar-size-vertical: 1; overflow-x: hidden; overflow-y: auto; scrollbar-gutter: stable; }
     """
@@ -221,11 +213,11 @@ class Surface(PictureView, can_focus=True):
             return style
         style = Style.null()
         for name in names.split():
-            style += self.get_component_rich_style(f"surface--{name}", partial=True)
+            style += ink(self.app, name)
         if link:
             style += Style.from_meta({"link_to": link})
             if link == self.current:
-                style += self.get_component_rich_style("surface--current", partial=True)
+                style += ink(self.app, "current")
         self._styles[key] = style
         return style
 

@@ -10,11 +10,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from notesqa.errors import NotesqaError
 from notesqa.text.terminal import safe
-from notesqa.tui.bars import ProgressBar, StatusBar
+from notesqa.tui.bars import KeyBar, ProgressBar, StatusBar
 from notesqa.tui.desk import path_given
 from notesqa.tui.field import Field
 from notesqa.tui.wording import Wording, speak
@@ -48,7 +48,7 @@ class WelcomeScreen(Screen[None]):
             yield Static(Text(words("welcome_3")), markup=False)
             yield Field(id="folder", placeholder=words("folder_hint"))
             yield Static("", id="welcome-said", markup=False)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         """Type at once."""
