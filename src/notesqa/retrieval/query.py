@@ -28,12 +28,13 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
                 r"\b(?:differences?|differ|compare[ds]?|comparison|versus|vs|unlike|better than)\b"),
     ("pros", r"优缺点|优点|缺点|优势|劣势|好处|坏处|利弊|不足|局限|"
              r"\b(?:advantages?|disadvantages?|pros|cons|benefits?|drawbacks?|limitations?)\b"),
-    ("why", r"为什么|为何|为啥|为甚么|原因|缘故|干嘛要|何以|凭什么|\bwhy\b|\breasons?\b"),
+    ("why", r"为什么|为何|为啥|为甚么|原因|缘故|干嘛要|何以|凭什么|怎么会|咋会|\bwhy\b|\breasons?\b"),
     ("number", r"多少|几[个种层次步类维倍项条章年月]|多大|多长|多高|多快|多久|百分之几|"
                r"\bhow (?:many|much|large|big|long|fast|often)\b"),
     ("when", r"什么时候|何时|哪[一]?年|哪[一]?天|几月|什么时间|哪个年代|\bwhen\b|\bwhat year\b"),
     ("who", r"谁|哪[些位个]?人|作者是|由谁|哪家|\bwho(?:se|m)?\b"),
-    ("formula", r"公式|表达式|方程|式子|递推式|怎么表示|如何表示|怎么写|写出来|目标函数是|定义式|"
+    # "Which equation" asks for a name.
+    ("formula", r"公式|表达式|(?<!哪个)(?<!哪种)(?<!什么)方程|式子|递推式|怎么表示|如何表示|怎么写|写出来|目标函数是|定义式|"
                 r"\b(?:formula|equation|expression)\b"),
     ("list", r"有哪些|哪些|哪几[个种类步]|包括什么|分为|种类|类型|分类有|步骤|流程|列举|"
              r"\b(?:list|which (?:kinds|types|methods|steps)|what are|types of|kinds of|steps)\b"),
