@@ -17,6 +17,14 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from notesqa.answering.naming import names_of, passages_with
+from notesqa.answering.standing import (
+    asks,
+    breaks_off,
+    introduces,
+    points_elsewhere,
+    refers_back,
+)
 from notesqa.records import Citation, Passage, Sentence
 from notesqa.retrieval.features import CUES, best_idf, longest_common, met, squeeze
 from notesqa.retrieval.query import Query
@@ -60,8 +68,15 @@ _LEAD = re.compile(r"^\s*(?:>\s*)*(?:#{1,6}\s+|[-*+]\s+|\d+[.)、．]\s+)?")
 _YEAR = re.compile(r"(?:1[89]|20)\d\d(?!\d)|\d+\s?月")
 _RATE = re.compile(r"\d\s?%|(?<!\d)0\.\d|百分之|\d\s?个百分点")
 _ASKS_RATE = re.compile(r"率|精度|百分|比例|占比|accuracy|percent|ratio|rate\b|precision|recall")
+# The digit of a name, of an index or of a list's item is none: GPT-2, L1, x_0. What
+# something equals may be a formula.
 _NUMBER = re.compile(
-    r"(?<![\d.])(?!(?:1[89]|20)\d\d年?(?!\d))\d|[一二三四五六七八九十百千万亿两]+[个种倍次层步类维类项条]"
+    r"(?<![\d.a-z_])(?<![a-z]-)(?<!_\{)(?!(?:1[89]|20)\d\d年?(?!\d))\d"
+    r"|[一二三四五六七八九十百千万亿两]+[个种倍次层步类维类项条]|="
+)
+_ASKS_COST = re.compile(r"复杂度|\bcomplexity\b")
+_COST = re.compile(
+    r"\bo\s*\(|\\mathcal\{o\}|[线平立]性?方?(?:级|复杂度)|复杂度(?:是|为|从|降|与|不)"
 )
 # Formulas and code, in which stars and brackets are themselves, come first.
 _VERBATIM = r"(?P<verbatim>`+[^`]*`+|\$\$[^$]*\$\$|\$[^$\n]*\$|\\\(.*?\\\)|\\\[.*?\\\])|"
@@ -71,13 +86,20 @@ _LINK = re.compile(_VERBATIM + r"(?<!!)\[(?P<said>[^\]\n]+)\]\([^)\n]+\)", re.DO
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """A sentence of a passage: offsets into the passage's text, and its score."""
+    """A sentence of a passage.
+
+    Attributes:
+        start, end: offsets into the passage's text.
+        score: the linear model's, of `values`.
+        worth: the score and what the sentence is worth alone; sentences are chosen by it.
+    """
 
     passage: int
     start: int
     end: int
     values: tuple[float, ...]
     score: float
+    worth: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +107,8 @@ class Extraction:
     """The sentences chosen and their citations.
 
     Attributes:
-        best: the features of the best sentence, in the order of `SENTENCE_FEATURES`;
-            empty where there is none.
+        best: the features of the sentence with the best score, in the order of
+            `SENTENCE_FEATURES`; empty where there is none.
         ranked: every sentence that could have been chosen, best first.
     """
 
@@ -199,8 +221,12 @@ def score_sentences(
     ]
     if query.share == 1.0 or query.kind in _TOLD_AFTERWARDS:
         _carry_names([number for number, _, _ in places], texts, found)
+    named = passages_with(names_of(query), passages[:_MOST_PASSAGES])
+    forms = _asked_after(query)
     spans = []
-    for (number, start, end), values, cosine in zip(places, found, cosines, strict=True):
+    for (number, start, end), text, values, cosine in zip(
+        places, texts, found, cosines, strict=True
+    ):
         passage = passages[number]
         values["cosine"] = cosine
         values["passage"] = (passage.score - low) / spread
@@ -208,9 +234,37 @@ def score_sentences(
         values["opening"] = 1.0 if start < 40 else 0.0
         total = sum(weights.get(name, 0.0) * value for name, value in values.items())
         row = tuple(values.get(name, 0.0) for name in SENTENCE_FEATURES)
-        spans.append(Span(number, start, end, row, total))
-    spans.sort(key=lambda span: (-span.score, span.passage, span.start))
+        worth = total + _alone(text)
+        if named and number not in named:
+            worth -= _OF_ANOTHER
+        if query.defines and introduces(text, forms):
+            worth += _INTRODUCES_IT
+        spans.append(Span(number, start, end, row, total, worth))
+    spans.sort(key=lambda span: (-span.worth, span.passage, span.start))
     return spans
+
+
+# In the unit of the score, in which the best sentence of a passage leads the next by about 1.
+_SAYS_NOTHING = 12.0
+_OF_ANOTHER = 8.0
+_INTRODUCES_IT = 3.0
+
+
+def _asked_after(query: Query) -> list[str]:
+    """All names of what a question wants to have defined: its Latin names, else its terms."""
+    surfaces = [concept.surface for concept in query.concepts]
+    whole = [
+        concept
+        for concept in query.concepts
+        if not any(
+            surface != concept.surface and concept.surface in surface for surface in surfaces
+        )
+    ]
+    return [form for concept in names_of(query) or whole for form in concept.all_forms]
+
+
+def _alone(text: str) -> float:
+    return -_SAYS_NOTHING if points_elsewhere(text) or asks(text) or breaks_off(text) else 0.0
 
 
 _SET_APART = 4.0
@@ -286,11 +340,13 @@ def _number(query: Query, text: str) -> float:
     """How well a sentence meets a question for a number: 1 of the kind asked for, 0 none."""
     if query.kind == "when":
         return 1.0 if _YEAR.search(text) else 0.0
+    if _ASKS_COST.search(query.normalized):
+        return 1.0 if _COST.search(text) else 0.0
     if query.kind != "number":
         return 0.0
     if _ASKS_RATE.search(query.normalized):
         return 1.0 if _RATE.search(text) else 0.3 if _NUMBER.search(text) else 0.0
-    return 1.0 if _NUMBER.search(text) else 0.0
+    return 1.0 if _NUMBER.search(_LEAD.sub("", text, count=1)) else 0.0
 
 
 # How many sentences at most, and how far below the best one in score. A fact is one
@@ -323,7 +379,11 @@ def extract(
     spans = score_sentences(query, passages, idf, embedder, weights)
     if not spans:
         return Extraction((), (), ())
-    return _quoted(_choose(spans, passages, *_BREADTH.get(query.kind, _NARROW)), passages, spans)
+    most, margin = _BREADTH.get(query.kind, _NARROW)
+    # What a definition is worth more leaves nothing out that would go with it otherwise.
+    margin += max(0.0, spans[0].worth - spans[0].score)
+    chosen = _choose(spans, passages, most, margin)
+    return _quoted(_completed(query, chosen, spans, passages), passages, spans)
 
 
 def nearest(query: Query, passages: Sequence[Passage], extraction: Extraction) -> Extraction:
@@ -340,14 +400,14 @@ def nearest(query: Query, passages: Sequence[Passage], extraction: Extraction) -
     place = own.index(best)
     neighbours = own[max(0, place - 1) : place] + own[place + 1 : place + 2]
     favour = 0.0 if query.kind in _SEVERAL else _NEIGHBOUR
-    favoured = {(s.passage, s.start): s.score + favour for s in neighbours}
+    favoured = {(s.passage, s.start): s.worth + favour for s in neighbours}
 
     def worth(span: Span) -> float:
-        return favoured.get((span.passage, span.start), span.score)
+        return favoured.get((span.passage, span.start), span.worth)
 
     others.sort(key=worth, reverse=True)
     second = _choose(
-        [best, *(s for s in others if worth(s) >= best.score - _NEAR_MARGIN)],
+        [best, *(s for s in others if worth(s) >= best.worth - _NEAR_MARGIN)],
         passages,
         2,
         math.inf,
@@ -381,7 +441,8 @@ def _quoted(
             )
         )
         answer.append(Sentence(shown(quote), (number,)))
-    return Extraction(tuple(answer), tuple(citations), ranked[0].values, tuple(ranked))
+    best = max(ranked, key=lambda span: span.score)
+    return Extraction(tuple(answer), tuple(citations), best.values, tuple(ranked))
 
 
 def _choose(
@@ -394,7 +455,7 @@ def _choose(
     for span in spans[1:]:
         if len(chosen) == most:
             break
-        if span.score < best.score - margin:
+        if span.worth < best.worth - margin:
             break
         size = span.end - span.start
         if length + size > _MOST_CHARACTERS:
@@ -405,9 +466,83 @@ def _choose(
         chosen.append(span)
         said.append(grams)
         length += size
-    # The passage of the best sentence speaks first; within a passage the note's own order.
+    return _ordered(chosen)
+
+
+def _ordered(chosen: Sequence[Span]) -> list[Span]:
+    """The passage of the best sentence speaks first; within a passage the note's own order."""
     order = {n: i for i, n in enumerate(dict.fromkeys(span.passage for span in chosen))}
     return sorted(chosen, key=lambda span: (order[span.passage], span.start))
+
+
+def _completed(
+    query: Query, chosen: Sequence[Span], spans: Sequence[Span], passages: Sequence[Passage]
+) -> list[Span]:
+    """What was chosen, with what it cannot be understood without.
+
+    A sentence that begins with "it", and a formula, bring the sentence before them along;
+    of a list that is asked for, the items between and beside those that were chosen.
+    """
+    length = sum(span.end - span.start for span in chosen)
+    added: list[Span] = []
+    own: dict[int, list[Span]] = {}
+    for span in sorted(spans, key=_start):
+        own.setdefault(span.passage, []).append(span)
+
+    def add(span: Span) -> None:
+        nonlocal length
+        size = span.end - span.start
+        if span not in chosen and span not in added and length + size <= _MOST_WITH_CONTEXT:
+            added.append(span)
+            length += size
+
+    for span in chosen:
+        text = passages[span.passage].text
+        beside = own[span.passage]
+        place = beside.index(span)
+        if place and refers_back(text[span.start : span.end]):
+            before = beside[place - 1]
+            gap = text[before.end : span.start]
+            leads = not (gap.strip() or _says_apart(text[before.start : before.end]))
+            if leads:
+                add(before)
+        if query.kind in _ENUMERATING:
+            items = _list_of(beside, place, text)
+            numbered = bool(items) and not text.startswith(("-", "*", "+"), items[0].start)
+            half = 2 * sum(item in chosen for item in items) >= len(items)
+            if half and (numbered or query.kind == "list"):
+                for item in items:
+                    add(item)
+    return _ordered([*chosen, *added])
+
+
+_MOST_WITH_CONTEXT = 560
+_ENUMERATING = frozenset(("list", "how"))
+_MOST_ITEMS = 8
+
+
+def _says_apart(text: str) -> bool:
+    """Whether a piece of a note is no running text that the next sentence could refer to."""
+    return text.startswith(("|", "```", "~~~")) or bool(_LIST_ITEM.match(text))
+
+
+def _list_of(beside: Sequence[Span], place: int, text: str) -> list[Span]:
+    """The items of the list that a span is in, where it is a short one; else nothing."""
+
+    def item(n: int) -> bool:
+        return bool(_LIST_ITEM.match(text[beside[n].start : beside[n].end]))
+
+    def joined(n: int) -> bool:
+        return not text[beside[n].end : beside[n + 1].start].strip()
+
+    if not item(place):
+        return []
+    first = last = place
+    while first and item(first - 1) and joined(first - 1):
+        first -= 1
+    while last + 1 < len(beside) and item(last + 1) and joined(last):
+        last += 1
+    return list(beside[first : last + 1]) if last - first < _MOST_ITEMS else []
 
 
 def _grams(text: str) -> set[str]:

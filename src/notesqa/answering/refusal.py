@@ -9,17 +9,16 @@ is a third outcome: to quote what is nearest and to say so.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 from notesqa.answering.extract import SENTENCE_FEATURES, Extraction
+from notesqa.answering.naming import names_of
 from notesqa.retrieval import Hit
 from notesqa.retrieval.features import met, squeeze
 from notesqa.retrieval.query import Query
 from notesqa.retrieval.ranking import Weights, logistic
-from notesqa.retrieval.terms import known_word
 from notesqa.text.normalize import normalize
 from notesqa.text.script import mostly_english
 
@@ -49,8 +48,6 @@ def refusal_text(question: str) -> str:
     return REFUSAL_EN if mostly_english(question) else REFUSAL_ZH
 
 
-# Three letters or more, or letters with a digit; without Chinese.
-_NAME = re.compile(r"(?=.*[a-z])(?:[a-z]{3,}[a-z0-9.+-]*|[a-z]+[0-9][a-z0-9.]*)")
 _LOOKED_AT = 8
 SIGNALS = (
     "coverage",
@@ -129,14 +126,7 @@ def names_nobody_has(query: Query, hits: Sequence[Hit]) -> list[str]:
     Whoever asks about MagFace where the notes know ArcFace only is not told of ArcFace
     as if that were the answer. Everyday English words are no names.
     """
-    surfaces = [concept.surface for concept in query.concepts]
-    names = [
-        concept
-        for concept in query.concepts
-        if _is_name(concept.surface, query)
-        # Of a joined name ("yolov3") its parts are asked for.
-        and not any(part != concept.surface and part in concept.surface for part in surfaces)
-    ]
+    names = names_of(query)
     if not names:
         return []
     texts = [
@@ -152,14 +142,3 @@ def names_nobody_has(query: Query, hits: Sequence[Hit]) -> list[str]:
             for text, packed in zip(texts, squeezed, strict=True)
         )
     ]
-
-
-def _is_name(word: str, query: Query) -> bool:
-    if not _NAME.fullmatch(word) or known_word(word):
-        return False
-    if query.share < 1.0:
-        return True
-    # Among English words, names are those that are written as such.
-    at = query.text.lower().find(word)
-    written = query.text[at : at + len(word)]
-    return at > 0 and not written.islower()

@@ -1,0 +1,55 @@
+"""The names in a question: what an answer must be about, by one name or another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from notesqa.records import Passage
+from notesqa.retrieval.features import met, squeeze
+from notesqa.retrieval.query import Query
+from notesqa.retrieval.terms import Concept, known_word
+from notesqa.text.normalize import normalize
+
+# Three letters or more, or letters with a digit; without Chinese.
+_NAME = re.compile(r"(?=.*[a-z])(?:[a-z]{3,}[a-z0-9.+-]*|[a-z]+[0-9][a-z0-9.]*)")
+
+
+def names_of(query: Query) -> list[Concept]:
+    """The Latin names in a question; everyday English words are none.
+
+    Of a joined name ("yolov3") that was asked for by its parts, the parts are asked for.
+    """
+    surfaces = [concept.surface for concept in query.concepts]
+    return [
+        concept
+        for concept in query.concepts
+        if _is_name(concept.surface, query)
+        and not any(part != concept.surface and part in concept.surface for part in surfaces)
+    ]
+
+
+def passages_with(names: Sequence[Concept], passages: Sequence[Passage]) -> set[int]:
+    """Which of the passages have one of the names, by this or another word, head included."""
+    found = set()
+    for number, passage in enumerate(passages):
+        text = normalize(" ".join((passage.title, passage.heading, passage.text)))
+        packed = squeeze(text)
+        if any(
+            squeeze(name.surface) in packed or met(text, packed, name, 1.0)[0] >= 0
+            for name in names
+        ):
+            found.add(number)
+    return found
+
+
+def _is_name(word: str, query: Query) -> bool:
+    if not _NAME.fullmatch(word):
+        return False
+    at = query.text.lower().find(word)
+    capital = at >= 0 and not query.text[at : at + len(word)].islower()
+    if query.share < 1.0:
+        # Performer is no performer.
+        return capital or not known_word(word)
+    # Among English words, names are those that are written as such.
+    return at > 0 and capital and not known_word(word)

@@ -1,0 +1,104 @@
+"""Which sentences an extractive answer is made of: whole lists, nothing that hangs in the air."""
+
+from __future__ import annotations
+
+from notesqa.answering.extract import extract
+from notesqa.records import Passage
+from notesqa.retrieval.query import analyse
+from notesqa.retrieval.terms import TermTable
+from notesqa.text.segment import Segmenter
+
+SEGMENTER = Segmenter()
+TERMS = TermTable([("归并排序", "merge sort", ""), ("堆排序", "heapsort", "")])
+
+
+def answer(question: str, *texts: str | tuple[str, str]) -> list[str]:
+    """What is quoted; of a pair the first is the title of the note."""
+    query = analyse(question, SEGMENTER, TERMS)
+    passages = []
+    for n, one in enumerate(texts, 1):
+        title, text = one if isinstance(one, tuple) else ("题", one)
+        passages.append(
+            Passage(
+                n, 3.0 - n / 4, f"c{n}", f"d{n}", title, f"corpus/{n}.md:1", "", text, 0, len(text)
+            )
+        )
+    found = extract(query, passages, dict.fromkeys(query.words, 2.0), None)
+    return [sentence.text for sentence in found.sentences]
+
+
+def test_what_only_points_to_another_note_is_not_quoted() -> None:
+    said = answer(
+        "外部排序内存不够怎么办？",
+        "外部排序内存不够的情形见[外部排序](external.md)。可以把数据分成几段，逐段排好再归并。",
+    )
+    assert said == ["可以把数据分成几段，逐段排好再归并。"]
+
+
+def test_a_question_in_a_note_is_no_answer() -> None:
+    said = answer("偏移量有什么作用？", "1. 偏移量的作用？ 偏移量让直线不必经过原点。")
+    assert said == ["偏移量让直线不必经过原点。"]
+
+
+def test_what_begins_with_it_brings_the_sentence_before_along() -> None:
+    text = "桶排序把数放进区间。它的最坏代价是平方级。天气很好。"
+    said = answer("最坏代价是什么级？", text)
+    assert said[:2] == ["桶排序把数放进区间。", "它的最坏代价是平方级。"]
+
+
+def test_a_heading_parts_what_it_refers_to() -> None:
+    text = "天气很好。\n\n## 代价\n\n它的最坏代价是平方级。"
+    assert answer("最坏代价是什么级？", text) == ["它的最坏代价是平方级。"]
+
+
+def test_a_numbered_list_of_steps_has_no_holes() -> None:
+    text = "1. 部署前导出模型。\n2. 量化权重。\n3. 部署模型的服务。\n4. 部署后看模型的监控。\n\n其余不论。"
+    said = answer("部署模型有哪些步骤？", text)
+    assert "量化权重。" in said
+
+
+def test_loose_points_beside_the_answer_stay_out() -> None:
+    text = "- 归并可以怎么做：两路归并。\n- 缓存要预热。\n- 日志要轮转。\n- 磁盘要留空。"
+    said = answer("归并怎么做？", text)
+    assert said == ["归并可以怎么做：两路归并。"]
+
+
+def test_who_asks_what_a_thing_is_gets_its_definition() -> None:
+    said = answer(
+        "归并排序是什么意思？",
+        "归并排序比快速排序慢一些。用归并排序处理链表很方便。",
+        "归并排序（Merge Sort）把表一分为二，分别排好再合起来。",
+    )
+    assert said[0].startswith("归并排序（Merge Sort）") or said[-1].startswith("归并排序（Merge")
+
+
+def test_a_passage_without_the_name_gives_way_to_one_with_it() -> None:
+    said = answer(
+        "Timsort 排序的思想是什么？",
+        ("堆排序", "排序的思想是每次取出最大的数。"),
+        ("Timsort", "思想是先找已经有序的小段，再把它们归并。"),
+    )
+    assert said[0] == "思想是先找已经有序的小段，再把它们归并。"
+
+
+def test_the_digit_of_a_name_is_no_number() -> None:
+    said = answer(
+        "BERTScore 用了多少层？",
+        "BERTScore 用的编码器是 GPT-2 或者 BERT。它的默认值是取第 17 层。",
+    )
+    assert "它的默认值是取第 17 层。" in said
+
+
+def test_a_cost_is_asked_for_with_its_order() -> None:
+    said = answer(
+        "归并排序的时间复杂度",
+        "归并排序很稳定。归并排序要看缓存。归并排序有两种写法。合并各层的时间加起来是 $O(n\\log n)$。",
+    )
+    assert any("O(n" in sentence for sentence in said)
+
+
+def test_a_formula_set_apart_brings_the_sentence_that_leads_to_it() -> None:
+    text = "代价可以递推地写出来。\n\n$$\nT(n)=2T(n/2)+n\\quad\\text{归并排序的递推式}\n$$\n\n解出来就行。"
+    said = answer("归并排序的递推式", text)
+    assert said[0] == "代价可以递推地写出来。"
+    assert said[1].startswith("$$")
