@@ -13,13 +13,13 @@ from rich.cells import cell_len
 from notesqa.records import Answer, Citation, Sentence
 from notesqa.text.latex import formulas
 from notesqa.text.terminal import safe
-from notesqa.tui import export, queries
+from notesqa.tui import export, flow, queries
 from notesqa.tui.answers import Exchange, answer_blocks, exchange_lines
 from notesqa.tui.flow import NO_PLACE, Line, Piece, wrap
+from notesqa.tui.inks import INKS
 from notesqa.tui.layout import lay_out
 from notesqa.tui.markdown import blocks_of, outline, plain_text
 from notesqa.tui.results import snippet
-from notesqa.tui.surface import STYLES
 from notesqa.tui.wording import Wording, choose
 from tests.tui_fake import DDIM, DEEPFACE, HOSTILE, L1, OVERFITTING
 
@@ -45,6 +45,25 @@ def test_wrapping_keeps_every_character_in_place(text: str, width: int) -> None:
     for start, part in kept:
         assert text[start : start + len(part)] == part
     assert "".join(part for _, part in kept).replace(" ", "") == text.replace(" ", "")
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.tuples(_TEXT, st.sampled_from(["", "strong"]), st.booleans()), max_size=4),
+    st.integers(8, 90),
+)
+def test_what_fits_on_a_line_is_as_if_it_had_been_broken_up(
+    parts: list[tuple[str, str, bool]], width: int
+) -> None:
+    pieces = [Piece(text, style, solid=solid) for text, style, solid in parts]
+
+    def cells(lines: list[Line]) -> list[list[tuple[str, str]]]:
+        return [[(c, piece.style) for piece in line.pieces for c in piece.text] for line in lines]
+
+    at_once = cells(wrap(pieces, width, first=[Piece("› ")], rest=[Piece("  ")]))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flow, "_on_one_line", lambda *_: None)
+        assert cells(wrap(pieces, width, first=[Piece("› ")], rest=[Piece("  ")])) == at_once
 
 
 @settings(max_examples=200, deadline=None)
@@ -156,7 +175,7 @@ def test_only_known_styles_are_used() -> None:
         for piece in line.pieces
         for name in piece.style.split()
     }
-    assert used <= set(STYLES)
+    assert used <= set(INKS)
     assert {"heading-2", "formula", "code-block", "strong", "link"} <= used
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
@@ -23,7 +24,6 @@ NO_PLACE = -1
 _NOT_FIRST = frozenset("，。、；：？！）》〉」』】〕”’…—·,.!?;:)]}%％～")
 _NOT_LAST = frozenset("（《〈「『【〔“‘([{￥$#@")
 _WIDE = r"\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\U0001f300-\U0001faff\U00020000-\U0003fffd"
-_UNIT = re.compile(rf" +|[{_WIDE}][\ufe0e\ufe0f\u200d\u0300-\u036f]*|[^ {_WIDE}]+")
 _MAX_UNIT = 4096
 
 
@@ -161,6 +161,9 @@ def wrap(
     `first` and `rest` stand at the head of the first line and of the others: a
     list's marker, a quotation's bar. A piece whose text is a newline ends a line.
     """
+    pieces = list(pieces)
+    if (line := _on_one_line(first, pieces, width)) is not None:
+        return [Line(tuple(_merged(line)), fill)]
     heads = (list(first), list(rest))
     room = [max(4, width - sum(cell_len(p.text) for p in head)) for head in heads]
     lines: list[list[Piece]] = []
@@ -205,12 +208,30 @@ def wrap(
     ]
 
 
+def _on_one_line(
+    first: Sequence[Piece], pieces: Sequence[Piece], width: int
+) -> Sequence[Piece] | None:
+    """All of it, when there is nothing to be broken or left out."""
+    if not pieces or pieces[-1].text.endswith(" "):
+        return None
+    line = [*first, *pieces]
+    if any(not piece.text or piece.text == "\n" for piece in pieces):
+        return None
+    return line if sum(cell_len(piece.text) for piece in line) <= width else None
+
+
+@cache
+def _unit() -> re.Pattern[str]:
+    # Compiled when it is first needed: it takes longer than to draw the first screen's text.
+    return re.compile(rf" +|[{_WIDE}][\ufe0e\ufe0f\u200d\u0300-\u036f]*|[^ {_WIDE}]+")
+
+
 def _units(pieces: Iterable[Piece]) -> Iterator[Piece]:
     for piece in pieces:
         if piece.solid or piece.text == "\n":
             yield piece
             continue
-        for match in _UNIT.finditer(piece.text):
+        for match in _unit().finditer(piece.text):
             at, end = match.span()
             # A word without end is cut, lest joining it take the square of its length.
             for cut in range(at, end, _MAX_UNIT):
