@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notesqa.text.normalize import _JOINING, fold, normalize
+from notesqa.text.normalize import _JOINING, fold, normalize, normalize_all
 
 MIXED = st.text(
     st.one_of(
@@ -49,6 +49,17 @@ def test_spellings_meet(written: str, same: str) -> None:
 @pytest.mark.parametrize("text", ["著名的方法", "瞭望塔", "覆盖率", "沈阳", "慰藉", "が と カ"])
 def test_what_is_right_already_stays(text: str) -> None:
     assert normalize(text) == text
+
+
+@given(st.lists(MIXED, max_size=6))
+def test_many_texts_become_what_each_becomes_alone(texts: list[str]) -> None:
+    assert normalize_all(texts) == [normalize(text) for text in texts]
+
+
+def test_a_text_is_normalized_by_itself_among_others() -> None:
+    # A mark that would join the end of the text before, and characters that look around.
+    texts = ["e", "\u0301a", "望", "瞭", "望", "", "ｶ", "ﾞ", "\ud800"]
+    assert normalize_all(texts) == [normalize(text) for text in texts]
 
 
 @given(MIXED)

@@ -10,8 +10,14 @@ from __future__ import annotations
 import importlib.util
 import re
 import unicodedata
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
 VERSION = "1"
 
@@ -75,6 +81,44 @@ def normalize(text: str) -> str:
             # kana with their marks); only then is a second pass needed.
             return _phrases(result)
         text = result
+
+
+def normalize_all(texts: Sequence[str]) -> list[str]:
+    """`normalize` of each text, for many short ones in a tenth of the time. Imports numpy."""
+    import numpy as np
+
+    table = _single_codes()
+    joined = "".join(texts)
+    codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype="<u4")
+    plain = table[codes]
+    for code in set(codes[plain == 0].tolist()):
+        table[code] = _single(code)
+    plain = table[codes]
+    result = plain.tobytes().decode("utf-32-le", "surrogatepass")
+    ends = np.cumsum([len(text) for text in texts])
+    others = set(np.searchsorted(ends, np.flatnonzero(plain == 0), side="right").tolist())
+    return [
+        normalize(text) if i in others else result[end - len(text) : end]
+        for i, (text, end) in enumerate(zip(texts, ends.tolist(), strict=True))
+    ]
+
+
+@cache
+def _single_codes() -> NDArray[np.uint32]:
+    """By its code what a character becomes, as far as it was met; else 0."""
+    import numpy as np
+
+    return np.zeros(0x110000, dtype=np.uint32)
+
+
+@cache
+def _single(code: int) -> int:
+    """What a character becomes in any company; 0 where that is not one character always."""
+    char, plain = chr(code), _table[code]
+    settled = (unicodedata.is_normalized("NFC", c) and not _joins(c) for c in (char, plain))
+    if len(plain) != 1 or _AMBIGUOUS.match(plain) or not all(settled):
+        return 0
+    return ord(plain)
 
 
 def fold(text: str) -> tuple[str, list[int]]:
