@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from notesqa.text.latex import formulas
 from notesqa.text.terminal import safe
 from notesqa.tui import export, flow, queries
 from notesqa.tui.answers import Exchange, answer_blocks, exchange_lines
-from notesqa.tui.flow import NO_PLACE, Line, Piece, wrap
+from notesqa.tui.flow import NO_PLACE, Line, Piece, fold, wrap
 from notesqa.tui.inks import INKS
 from notesqa.tui.layout import lay_out
 from notesqa.tui.markdown import blocks_of, outline, plain_text
@@ -25,6 +26,7 @@ from tests.tui_fake import DDIM, DEEPFACE, HOSTILE, L1, OVERFITTING
 
 CORPUS = Path(__file__).parent.parent / "corpus"
 NOT_FIRST = set("，。、；：？！）》」』】”’")
+NOT_LAST = set("（《「『【“‘")
 
 
 def shown(lines: list[Line]) -> str:
@@ -74,6 +76,56 @@ def test_no_line_begins_with_a_closing_mark(text: str, width: int) -> None:
         return
     for line in wrap([Piece(text)], width)[1:]:
         assert line.text[:1] not in NOT_FIRST
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet="ab1 中文字，。（）“”、-é🙂", max_size=90), st.integers(16, 40))
+def test_folding_loses_nothing_and_keeps_marks_and_words_where_they_belong(
+    text: str, width: int
+) -> None:
+    rows, rest = [], text
+    while rest:
+        row, left = fold(rest, width)
+        assert len(left) < len(rest) and cell_len(row) <= width
+        rows.append(row)
+        rest = left
+    assert "".join(rows).replace(" ", "") == text.replace(" ", "")
+    if any(len(run) > 5 for run in _runs(text)):
+        return
+    for above, row in pairwise(rows):
+        assert row[:1] not in NOT_FIRST and above[-1:] not in NOT_LAST
+
+
+def test_a_word_is_cut_only_where_it_is_longer_than_the_line() -> None:
+    text = "批归一化（Batch Normalization）与 Dropout 都让训练更稳，见 https://example.org/a/very/long/path"
+    for width in range(20, 60):
+        rows, rest = [], text
+        while rest:
+            row, rest = fold(rest, width)
+            rows.append(row)
+        for word in ("Batch", "Normalization", "Dropout"):
+            assert any(word in row for row in rows), (width, rows)
+
+
+def test_a_chip_stays_with_its_sentence() -> None:
+    sentence = Sentence("把权重看成随机变量，正则化就等价于先验。", (1, 2), supported=False)
+    for width in range(12, 60):
+        lines = lay_out(answer_blocks([sentence], {1, 2}, "x"), width)
+        assert not any(line.text.startswith(("[", "⚠")) for line in lines), width
+
+
+def test_code_is_cut_between_words_and_goes_on_below_its_indentation() -> None:
+    code = "def f():\n    return maximum(absolute(weight) - threshold, 0.0) * sign_of(weight)\n"
+    words = ("return", "maximum", "absolute", "weight", "threshold", "0.0", "sign_of")
+    for width in range(30, 70):
+        lines = lay_out(blocks_of(f"```python\n{code}```"), width)
+        rows = [line.text for line in lines]
+        assert all(line.width <= width for line in lines)
+        for word in words:
+            assert any(word in row for row in rows), (width, rows)
+        assert all(row.startswith("↪      ") for row in rows[2:])
+        kept = "".join(row.lstrip("↪ ").rstrip() for row in rows)
+        assert kept.replace(" ", "") == "".join(code.split())
 
 
 def _runs(text: str) -> list[str]:
@@ -272,6 +324,13 @@ def test_a_snippet_holds_the_match_and_fits() -> None:
     rows = snippet(text, ["拉普拉斯"], 40, 2)
     assert any("拉普拉斯" in row for row in rows)
     assert all(cell_len(row) <= 40 for row in rows) and len(rows) == 2
+
+
+def test_a_snippet_begins_with_the_sentence_of_the_match() -> None:
+    text = "前面的话很长，" * 10 + "先验决定形状。拉普拉斯先验给出稀疏的解。" + "后文。" * 9
+    assert snippet(text, ["拉普拉斯"], 40, 2)[0].startswith("…拉普拉斯先验给出")
+    words = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen"
+    assert snippet(words, ["thirteen"], 20, 2)[0] == "…thirteen fourteen"
 
 
 def test_a_sentence_after_a_formula_begins_a_line_of_its_own() -> None:

@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 NO_PLACE = -1
 # A line does not begin with one of the first, nor end with one of the second.
-_NOT_FIRST = frozenset("，。、；：？！）》〉」』】〕”’…—·,.!?;:)]}%％～")
-_NOT_LAST = frozenset("（《〈「『【〔“‘([{￥$#@")
+_NOT_FIRST = frozenset("，。、；：？！）》〉」』】〕〗〙〛｝］＞»›”’…‥—·ー々〜～％‰°℃′″¢,.!?;:)]}%")
+_NOT_LAST = frozenset("（《〈「『【〔〖〘〚｛［＜«‹“‘([{￥¥＄＃＠$#@")
+# What is said of the words before it stays with them.
+_CLINGING = ("chip", "warning")
 _WIDE = r"\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\U0001f300-\U0001faff\U00020000-\U0003fffd"
 _MAX_UNIT = 4096
 
@@ -254,11 +256,41 @@ def _words(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
 
 def _may_break(before: Piece, after: Piece) -> bool:
     last, first = before.text[-1:], after.text[:1]
-    if "\n" in (last, first) or " " in (last, first):
+    if after.solid and after.link and after.style in _CLINGING:
+        return last in "\n "
+    return may_break(last, first) or (before.solid and after.solid and first not in _NOT_FIRST)
+
+
+def may_break(last: str, first: str) -> bool:
+    """Whether a line may end with the character `last` and the next begin with `first`."""
+    if last in "\n " or first in "\n ":
         return True
-    if first in _NOT_FIRST or last in _NOT_LAST:
+    if first in _NOT_FIRST or last in _NOT_LAST or not (size := cell_len(first)):
         return False
-    return cell_len(last) > 1 or cell_len(first) > 1 or (before.solid and after.solid)
+    return size > 1 or cell_len(last) > 1
+
+
+def fold(text: str, width: int) -> tuple[str, str]:
+    """The beginning of `text` that fits on a line of `width` cells, and what is left.
+
+    As `wrap`, of plain text on one line: quick enough to be done at every key.
+    """
+    used = end = 0
+    for char in text:
+        used += cell_len(char)
+        if used > width:
+            break
+        end += 1
+    if end == len(text):
+        return text, ""
+    for best in range(end, end // 4, -1):
+        if may_break(text[best - 1], text[best]):
+            end = best
+            break
+    # What joins with its neighbours may be wider than its parts.
+    while end > 1 and cell_len(text[:end].rstrip(" ")) > width:
+        end -= 1
+    return text[:end].rstrip(" "), text[end:].lstrip(" ")
 
 
 def _split(word: Sequence[Piece], limit: int) -> Iterator[list[Piece]]:

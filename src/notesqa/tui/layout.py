@@ -10,11 +10,13 @@ from rich.cells import cell_len
 
 from notesqa.text.terminal import safe
 from notesqa.tui import mathematics
-from notesqa.tui.flow import BLANK, Line, Piece, Spot, styled, wrap
+from notesqa.tui.flow import BLANK, Line, Piece, Spot, may_break, styled, wrap
 from notesqa.tui.markdown import Block
 
 _MIN_COLUMN = 6
 _PLAIN_CODE = 20_000
+# Code may be cut behind these, and not before them.
+_CODE_ENDS = frozenset(",;:)]}([{=+-*/|&<>。，；：）")
 
 
 def lay_out(blocks: Sequence[Block], width: int, *, show_source: bool = False) -> list[Line]:
@@ -129,23 +131,49 @@ def _code(block: Block, width: int) -> list[Line]:
 
 
 def _cut(row: list[Piece], width: int) -> Iterator[tuple[bool, list[Piece]]]:
-    """A row of code in parts that fit, with whether each is the first."""
+    """A row of code in parts that fit, with whether each is the first.
+
+    It is cut after a space or a sign where there is one in the second half of the line,
+    and goes on below its own indentation.
+    """
     width = max(8, width)
-    current: list[Piece] = []
-    used = 0
-    first = True
+    text = "".join(piece.text for piece in row)
+    if cell_len(text) <= width:
+        yield True, row
+        return
+    indent = min(len(text) - len(text.lstrip(" ")) + 2, width // 3)
+    start, room = 0, width
+    while start < len(text):
+        end, used = start, 0
+        while end < len(text) and (used := used + cell_len(text[end])) <= room:
+            end += 1
+        end = max(end, start + 1)
+        if end < len(text):
+            end = _code_break(text, start, end)
+        part = list(_between(row, start, end))
+        yield not start, [Piece(" " * indent, "code-block"), *part] if start else part
+        start, room = end, width - indent
+
+
+def _code_break(text: str, start: int, end: int) -> int:
+    """The last place up to `end` where code may be cut, unless that leaves half a line."""
+    for at in range(end, (start + end) // 2, -1):
+        last, first = text[at - 1], text[at]
+        if first == " " or first in _CODE_ENDS:
+            continue
+        if last == " " or last in _CODE_ENDS or may_break(last, first):
+            return at
+    return end
+
+
+def _between(row: list[Piece], start: int, end: int) -> Iterator[Piece]:
+    """The characters `start` to `end` of a row."""
+    at = 0
     for piece in row:
-        start = 0
-        for index, char in enumerate(piece.text):
-            size = cell_len(char)
-            if used + size > width:
-                current.append(piece.part(start, index))
-                yield first, current
-                first, current, used, start = False, [], 0, index
-            used += size
-        if start < len(piece.text):
-            current.append(piece.part(start, len(piece.text)))
-    yield first, current
+        low, high = max(start - at, 0), min(end - at, len(piece.text))
+        if low < high:
+            yield piece.part(low, high)
+        at += len(piece.text)
 
 
 def _coloured(row: list[Piece], at: int, colours: list[tuple[int, int, str]]) -> Iterator[Piece]:

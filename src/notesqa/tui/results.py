@@ -12,7 +12,7 @@ from textual.message import Message
 from notesqa.records import Passage
 from notesqa.text.terminal import clip, safe
 from notesqa.tui import queries
-from notesqa.tui.flow import Line, Piece, Section
+from notesqa.tui.flow import Line, Piece, Section, fold, may_break
 from notesqa.tui.surface import Surface
 
 _SNIPPET_LINES = 2
@@ -64,24 +64,34 @@ def result_lines(
 
 def snippet(text: str, words: Sequence[str], width: int, lines: int) -> list[str]:
     """A few lines of `text`, from a little before the first of `words`."""
-    flat = text[:4000]
+    flat = " ".join(text[:4000].split())
     found = queries.matches(flat, words)
-    begin = max(0, found[0][0] - width // 4) if found else 0
-    rest = ("…" if begin else "") + flat[begin:]
+    begin = _beginning(flat, found[0][0], width) if found else 0
+    # Of a long text no more is measured than can be shown.
+    rest = ("…" if begin else "") + flat[begin : begin + 2 * width * lines]
     shown: list[str] = []
-    for number in range(lines):
-        if not rest:
-            break
-        # Of a long text no more is measured than can be shown.
-        near = rest[: 4 * width]
-        if number == lines - 1:
-            shown.append(clip(near, width))
-            break
-        part = clip(near, width + 1).removesuffix("…") if len(rest) > width // 2 else rest
-        part = part or rest[:1]
+    while rest and len(shown) < lines:
+        last = len(shown) == lines - 1
+        part, left = fold(rest, width)
+        if last and left:
+            part = fold(rest, width - 1)[0] + "…"
         shown.append(part)
-        rest = rest[len(part) :].lstrip()
+        rest = left
     return shown
+
+
+def _beginning(text: str, match: int, width: int) -> int:
+    """Where the snippet for a match begins: with a sentence or a clause, if one is near."""
+    if match <= width // 2:
+        return 0
+    for ends, most in (("。！？；", width // 2), ("，、：,", width // 4)):
+        for at in range(match, match - most, -1):
+            if text[at - 1] in ends:
+                return at
+    begin = match - width // 4
+    while begin < match and (text[begin] == " " or not may_break(text[begin - 1], text[begin])):
+        begin += 1
+    return begin
 
 
 class ResultList(Surface):
