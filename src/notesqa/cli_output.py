@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +27,8 @@ def shown(text: str) -> str:
 
 def print_json(value: Any) -> None:
     """Print a value as JSON, Chinese as it is."""
+    import json
+
     print(json.dumps(value, ensure_ascii=False, indent=2))
 
 
@@ -119,6 +119,8 @@ def _print_wrapped(text: str, indent: int = 0) -> None:
     if not sys.stdout.isatty():
         print(" " * indent + text)
         return
+    import shutil
+
     from notesqa.tui.flow import Piece, wrap
 
     columns = shutil.get_terminal_size().columns

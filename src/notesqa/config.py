@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import math
 import os
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -204,17 +202,24 @@ class Settings:
                 return cls()
             if path.stat().st_size > _MAX_SETTINGS_BYTES:
                 raise ConfigError(f"{path} is too large for a settings file", "see the README")
-            raw = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+            text = path.read_text(encoding="utf-8-sig")
         except OSError as error:
             raise ConfigError(
                 f"cannot read {path}: {error.strerror}", "check its rights"
             ) from error
         except UnicodeDecodeError as error:
             raise ConfigError(f"{path} is not UTF-8", "save it as UTF-8") from error
-        except (tomllib.TOMLDecodeError, RecursionError) as error:
-            raise ConfigError(f"{path} is not valid TOML: {error}", "correct that line") from error
-        settings: Settings = _build(cls, raw, "", path)
+        settings: Settings = _build(cls, _parsed(text, path), "", path)
         return settings
+
+
+def _parsed(text: str, path: Path) -> Mapping[str, Any]:
+    import tomllib  # most homes have no settings file
+
+    try:
+        return tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}", "correct that line") from error
 
 
 def _build(cls: type[Any], raw: Mapping[str, Any], prefix: str, path: Path) -> Any:
@@ -222,6 +227,8 @@ def _build(cls: type[Any], raw: Mapping[str, Any], prefix: str, path: Path) -> A
     values: dict[str, Any] = {}
     for key, value in raw.items():
         if key not in known:
+            import difflib
+
             near = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
             offer = f"did you mean {prefix}{near[0]}?" if near else f"known: {', '.join(known)}"
             raise ConfigError(f"{path}: unknown key {prefix}{key}", offer)

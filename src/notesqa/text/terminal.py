@@ -12,8 +12,6 @@ import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
 
-import wcwidth
-
 _UNSAFE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f"
     "\u2028-\u202e\u2060-\u206f\u3164\ufe00-\ufe0e\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff"
@@ -84,6 +82,8 @@ def width(text: str) -> int:
     """
     if _PLAIN.match(text):
         return len(text)
+    import wcwidth  # the first paint of the terminal UI does not wait for its tables
+
     columns = wcwidth.wcswidth(text)
     if columns >= 0:
         return columns

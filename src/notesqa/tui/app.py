@@ -8,32 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import difflib
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from textual import events
 from textual.binding import Binding, BindingType
-from textual.command import CommandPalette
+from textual.command import CommandPalette, Provider
 from textual.geometry import Offset
 from textual.screen import Screen
 from textual.widgets import Input
 
 from notesqa.config import Settings
 from notesqa.errors import ConfigError
-from notesqa.records import Turn
 from notesqa.text.terminal import clip, pad, safe
-from notesqa.tui.answers import Exchange
 from notesqa.tui.ask_screen import AskScreen
 from notesqa.tui.bars import Progress
-from notesqa.tui.commands import Commands
-from notesqa.tui.desk import Desk, Request
-from notesqa.tui.dialogs import Page, digest
 from notesqa.tui.field import cursor_cell
 from notesqa.tui.flow import BLANK, Line, Piece
-from notesqa.tui.gallery import gallery_for
 from notesqa.tui.hearing import Hearing
 from notesqa.tui.lifeline import Lifeline
 from notesqa.tui.terminal import Terminal, keys_of
@@ -41,6 +36,8 @@ from notesqa.tui.theme import DARK, LIGHT, THEMES
 from notesqa.tui.wording import Wording, choose, speak
 
 if TYPE_CHECKING:
+    from notesqa.tui.desk import Desk
+    from notesqa.tui.gallery import Gallery
     from notesqa.tui.note_text import NoteText
     from notesqa.tui.read_screen import ReadScreen
     from notesqa.tui.remote import Behind
@@ -51,6 +48,12 @@ _SWEEP_SECONDS = 3.0
 _TOLD_CELLS = 22
 
 
+def _commands() -> type[Provider]:
+    from notesqa.tui.commands import Commands
+
+    return Commands
+
+
 class NotesApp(Hearing):
     """Ask, search and read a home's notes."""
 
@@ -58,7 +61,7 @@ class NotesApp(Hearing):
     CSS_PATH = Path(__file__).with_name("styles.tcss")
     ENABLE_COMMAND_PALETTE = True
     COMMAND_PALETTE_BINDING = "ctrl+p"
-    COMMANDS = {Commands}  # noqa: RUF012 - as Textual declares it
+    COMMANDS = {_commands}  # noqa: RUF012 - as Textual declares it
     HORIZONTAL_BREAKPOINTS = [  # noqa: RUF012
         (0, "-narrow"),
         (100, "-wide"),
@@ -100,9 +103,9 @@ class NotesApp(Hearing):
             ConfigError: `[tui]` names a key for an action that does not exist.
         """
         words = choose(settings.tui.language)
-        desk = Desk(notes_factory, self.post_message, words)
-        super().__init__(desk, words, corpus, question=question, rubbish=rubbish)
+        super().__init__(words, corpus, question=question, rubbish=rubbish)
         self.settings = settings
+        self._notes_factory = notes_factory
         speak(self, words)
         self._interrupted = 0.0
         self._began = 0.0
@@ -110,15 +113,31 @@ class NotesApp(Hearing):
         self.driver_class = self._lifeline.driver(self.driver_class)
         self._check_keys()
         self._typed_before = terminal.typed if terminal else ""
-        self.gallery = gallery_for(terminal, self.console.color_system) if terminal else None
+        self.gallery = self._gallery(terminal)
 
     # -- life ---------------------------------------------------------------------
+
+    @cached_property
+    def desk(self) -> Desk:  # type: ignore[override]
+        """What takes time, in threads of its own."""
+        from notesqa.tui.desk import Desk
+
+        return Desk(self._notes_factory, self.post_message, self.words)
+
+    def _gallery(self, terminal: Terminal | None) -> Gallery | None:
+        if terminal is None or terminal.protocol is None:
+            return None
+        from notesqa.tui.gallery import gallery_for
+
+        return gallery_for(terminal, self.console.color_system)
 
     def _check_keys(self) -> None:
         keys = self.settings.tui.keys
         known = sorted(action_names()) if keys else []
         for name in keys:
             if name not in known:
+                import difflib
+
                 near = difflib.get_close_matches(name, known, n=1, cutoff=0.4)
                 hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
                 raise ConfigError(f"[tui.keys] has no action {name}", hint)
@@ -138,6 +157,10 @@ class NotesApp(Hearing):
 
     def refresh_css(self, animate: bool = True) -> None:
         """Draw in the theme of now; also the command palette, which Textual leaves out."""
+        if not self.screen_stack:
+            # Nothing is parsed yet, nor is there anything to be styled.
+            self.stylesheet.set_variables(self.get_css_variables())
+            return
         super().refresh_css(animate)
         for screen in self.screen_stack[-1:]:
             if isinstance(screen, CommandPalette):
@@ -164,7 +187,7 @@ class NotesApp(Hearing):
             # A lost terminal and a polite kill end the app as leaving does, the draft kept.
             loop = asyncio.get_running_loop()
             self._lifeline.watch(lambda code: loop.call_soon_threadsafe(self._leave, code))
-        self.call_after_refresh(self._open)
+        self.call_after_refresh(self._begin)
         if self._rubbish is not None:
             self.set_interval(_SWEEP_SECONDS, self._sweep)
 
@@ -178,16 +201,31 @@ class NotesApp(Hearing):
             for name, screen in _other_screens().items():
                 self.install_screen(screen(self.words), name)
 
-    def _open(self) -> None:
-        self.desk.open()
-        self._install_others()
-        self._settle()
-        draft = self._first_question or self._draft.load()
-        if draft:
-            self.ask_screen.question.value = draft
-            self.ask_screen.question.cursor_position = len(draft)
+    def _begin(self) -> None:
+        """It is painted: show what was typed before, and load the rest beside the typing."""
+        line = self.ask_screen.question
+        if draft := self._first_question or self._draft.load():
+            line.value = draft + line.value
+            line.cursor_position = len(line.value)
         for event in keys_of(self._typed_before):
             self.post_message(event)
+        threading.Thread(target=self._load, name="notesqa-load", daemon=True).start()
+
+    def _load(self) -> None:
+        from notesqa.tui import desk, remote  # noqa: F401 - loaded here, not in the app's thread
+
+        self.call_later(self._open)
+        from notesqa.tui import answers, commands, dialogs  # noqa: F401
+
+        _other_screens()
+        self.call_later(self._loaded)
+
+    def _open(self) -> None:
+        self.desk.open()
+
+    def _loaded(self) -> None:
+        self._install_others()
+        self._settle()
 
     def _leave(self, code: int) -> None:
         self.exit(code, return_code=code)
@@ -264,6 +302,10 @@ class NotesApp(Hearing):
         if self.answering:
             self.notify(self.words("busy"), timeout=2)
             return
+        from notesqa.records import Turn
+        from notesqa.tui.answers import Exchange
+        from notesqa.tui.desk import Request
+
         self._number += 1
         exchange = Exchange(self._number, question, llm)
         if not self._warm:
@@ -336,6 +378,8 @@ class NotesApp(Hearing):
 
     def action_digest(self) -> None:
         """What the last rebuild brought."""
+        from notesqa.tui.dialogs import Page, digest
+
         if isinstance(self.screen, Page):
             return
         if self._digest is None:
@@ -399,6 +443,8 @@ class NotesApp(Hearing):
 
     def action_help(self) -> None:
         """Every key that works here."""
+        from notesqa.tui.dialogs import Page
+
         if isinstance(self.screen, Page):
             self.screen.dismiss("")
             return

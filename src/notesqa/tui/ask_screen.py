@@ -11,9 +11,7 @@ from textual.containers import Horizontal
 from textual.screen import Screen
 from textual.widgets import Input
 
-from notesqa.records import Citation, Passage
 from notesqa.text.terminal import clip, safe
-from notesqa.tui.answers import Exchange, exchange_lines
 from notesqa.tui.bars import KeyBar, ProgressBar, StatusBar
 from notesqa.tui.field import Field
 from notesqa.tui.flow import BLANK, Line, Piece, wrap
@@ -22,6 +20,8 @@ from notesqa.tui.surface import Section, Surface
 from notesqa.tui.wording import Wording, speak
 
 if TYPE_CHECKING:
+    from notesqa.records import Citation, Passage
+    from notesqa.tui.answers import Exchange
     from notesqa.tui.app import NotesApp
     from notesqa.tui.note_text import NoteText
 
@@ -177,6 +177,8 @@ class AskScreen(Screen[None]):
         return lines
 
     def _section(self, exchange: Exchange) -> Section:
+        from notesqa.tui.answers import exchange_lines
+
         return Section(
             f"turn:{exchange.number}", lambda width: exchange_lines(exchange, width, self.words)
         )

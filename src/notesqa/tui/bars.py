@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -13,7 +14,7 @@ from textual.screen import Screen
 from textual.strip import Strip
 from textual.widget import Widget
 
-from notesqa.text.terminal import clip, safe, width
+from notesqa.text.terminal import clip, safe
 from notesqa.tui.inks import ink
 from notesqa.tui.wording import Wording
 
@@ -85,7 +86,7 @@ class StatusBar(Bar):
         parts.append((("∿ " if signal.loading else "") + model, "dim"))
         if signal.waiting:
             parts.insert(0, (words("pending", n=signal.waiting), "alert"))
-        while parts and sum(width(text) + 3 for text, _ in parts) > cells:
+        while parts and sum(cell_len(text) + 3 for text, _ in parts) > cells:
             parts.pop()
         return parts
 
@@ -96,12 +97,12 @@ class StatusBar(Bar):
         cells = self.size.width
         app = cast("NotesApp", self.app)
         places = [(p, f" {app.key_of(p).upper()} {self.words(p)} ") for p in PLACES]
-        places_width = sum(width(text) for _, text in places)
+        places_width = sum(cell_len(text) for _, text in places)
         brand = next(
             (
                 text
                 for text in ("▌INCOMING TRANSMISSION ", "▌TRANSMISSION ", "▌ ")
-                if width(text) + places_width + 20 <= cells
+                if cell_len(text) + places_width + 20 <= cells
             ),
             "▌ ",
         )
@@ -109,9 +110,9 @@ class StatusBar(Bar):
         for place, text in places:
             style = self._style("here" if place == self.here else "dim")
             segments.append(Segment(text, style + Style.from_meta({"place": place})))
-        used = width(brand) + places_width
+        used = cell_len(brand) + places_width
         state = self._state(cells - used - 2)
-        shown = sum(width(text) for text, _ in state) + 3 * max(0, len(state) - 1) + 1
+        shown = sum(cell_len(text) for text, _ in state) + 3 * max(0, len(state) - 1) + 1
         segments.append(Segment(" " * max(0, cells - used - shown), self.rich_style))
         for index, (text, name) in enumerate(state):
             if index:
@@ -167,7 +168,7 @@ class ProgressBar(Bar):
         if progress.left is not None:
             right += f" · {words('left', n=round(progress.left))}"
         right += f" · {words('cancel_hint')} "
-        room = max(0, cells - width(left) - width(right))
+        room = max(0, cells - cell_len(left) - cell_len(right))
         share = progress.done / progress.total if progress.total else 0.0
         filled = round(room * min(1.0, share))
         segments = [

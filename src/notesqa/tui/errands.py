@@ -12,11 +12,11 @@ from textual.app import App, SuspendNotSupported
 
 from notesqa.config import SETTINGS_FILE
 from notesqa.errors import NotesqaError
-from notesqa.records import Document
 from notesqa.text.terminal import safe
 from notesqa.tui.wording import Wording
 
 if TYPE_CHECKING:
+    from notesqa.records import Document
     from notesqa.reports import ConversationInfo
     from notesqa.tui import told
     from notesqa.tui.desk import Desk

@@ -9,17 +9,15 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from textual import on
 from textual.reactive import reactive
 from textual.widgets import Input
 
 from notesqa.errors import Cancelled
 from notesqa.text.terminal import safe
-from notesqa.tui import told
-from notesqa.tui.answers import Exchange
 from notesqa.tui.bars import Progress, Signal
 from notesqa.tui.drafts import Draft
 from notesqa.tui.errands import Errands
@@ -27,8 +25,9 @@ from notesqa.tui.errands import Errands
 if TYPE_CHECKING:
     from notesqa.api import Status
     from notesqa.reports import DocumentInfo
+    from notesqa.tui import told
+    from notesqa.tui.answers import Exchange
     from notesqa.tui.ask_screen import AskScreen
-    from notesqa.tui.desk import Desk
     from notesqa.tui.history_screen import HistoryScreen
     from notesqa.tui.read_screen import ReadScreen
     from notesqa.tui.rubbish import Rubbish
@@ -48,7 +47,6 @@ class Hearing(Errands):
 
     def __init__(
         self,
-        desk: Desk,
         words: Wording,
         corpus: Path | None,
         *,
@@ -57,7 +55,6 @@ class Hearing(Errands):
     ) -> None:
         """`question` is asked as soon as the home is open; the rest as for `NotesApp`."""
         super().__init__()
-        self.desk = desk
         self.words = words
         self.corpus = corpus
         self.exchanges: list[Exchange] = []
@@ -76,7 +73,19 @@ class Hearing(Errands):
         self._typed = 0.0
         self._rubbish = rubbish
         self._digest: told.IndexDone | None = None
-        self._hearers: dict[type[told.Told], Callable[[Any], None]] = {
+
+    if TYPE_CHECKING:
+        # What the app does, and hearing leads to.
+        def action_go(self, place: str) -> None: ...
+        def action_digest(self) -> None: ...
+        def ask(self, question: str, *, llm: bool = True) -> None: ...
+        def key_of(self, action: str) -> str: ...
+
+    @cached_property
+    def _hearers(self) -> dict[type[told.Told], Callable[[Any], None]]:
+        from notesqa.tui import told
+
+        return {
             told.Opened: self._hear_opened,
             told.Warmed: self._hear_warmed,
             told.ModelState: self._hear_model_state,
@@ -95,13 +104,6 @@ class Hearing(Errands):
             told.IndexDone: self._hear_index_done,
             told.Noticed: self._hear_noticed,
         }
-
-    if TYPE_CHECKING:
-        # What the app does, and hearing leads to.
-        def action_go(self, place: str) -> None: ...
-        def action_digest(self) -> None: ...
-        def ask(self, question: str, *, llm: bool = True) -> None: ...
-        def key_of(self, action: str) -> str: ...
 
     # -- what is there -------------------------------------------------------------------
 
@@ -145,14 +147,16 @@ class Hearing(Errands):
 
     # -- hearing ---------------------------------------------------------------------------
 
-    @on(told.Told)
-    def _hear(self, message: told.Told) -> None:
+    def on_told(self, message: told.Told) -> None:
+        """The desk has something to tell."""
         # What comes while the app is being left finds no widgets any more.
         if self.is_running:
             self._hearers[type(message)](message)
 
     def _hear_opened(self, message: told.Opened) -> None:
-        status = message.status
+        self._know(message.status)
+
+    def _know(self, status: Status) -> None:
         first = self.status is None
         self.status = status
         waiting = _waiting(status)
@@ -277,6 +281,8 @@ class Hearing(Errands):
         if message.purpose.startswith("export:"):
             self.exported(message.purpose.partition(":")[2], message)
             return
+        from notesqa.tui.answers import Exchange
+
         self.exchanges = []
         for turn in message.turns:
             self._number += 1
@@ -307,7 +313,7 @@ class Hearing(Errands):
         welcome = self._shown("welcome")
         if welcome is not None and message.report.documents:
             self.action_go("ask")
-        self._hear_opened(told.Opened(message.status))
+        self._know(message.status)
         if not (message.report.changed or message.report.failed):
             self.notify(self.words("nothing_new", n=message.report.commit), timeout=3)
             return

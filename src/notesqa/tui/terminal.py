@@ -10,7 +10,6 @@ import contextlib
 import os
 import re
 import select
-import shutil
 import sys
 import time
 from collections.abc import Iterator, Mapping
@@ -147,6 +146,8 @@ def understood(heard: bytes, cell: Cell | None, environ: Mapping[str, str]) -> T
         # The terminal knows better than the system, which may not have been told.
         cell = _cell(int(match[2]), int(match[1])) or cell
     elif cell is None and (match := _AREA.search(heard)):
+        import shutil
+
         columns, rows = shutil.get_terminal_size((0, 0))
         cell = _cell(int(match[2]) / columns, int(match[1]) / rows) if columns and rows else None
     protocol = _protocol(name, environ) or ("sixel" if b"4" in kind[1:] else None)

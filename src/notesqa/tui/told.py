@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from textual.message import Message
 
-from notesqa.errors import NotesqaError
-from notesqa.records import Answer, Passage
-from notesqa.tui.queries import Query
-
 if TYPE_CHECKING:
     from notesqa.api import SavedTurn, Status
+    from notesqa.errors import NotesqaError
+    from notesqa.records import Answer, Passage
     from notesqa.reports import ConversationInfo, DocumentInfo, IndexEvent, IndexReport
     from notesqa.tui.finding import Findings
     from notesqa.tui.note_text import NoteText
+    from notesqa.tui.queries import Query
 
 
 class Told(Message):
-    """What the desk tells the app."""
+    """What the desk tells the app, whose `on_told` hears all of it."""
+
+    def __init_subclass__(cls, **more: Any) -> None:
+        super().__init_subclass__(**more)
+        cls.handler_name = "on_told"
 
 
 @dataclass
