@@ -384,3 +384,15 @@ def test_the_desk_says_that_it_was_lost_and_loads_it_again(
         assert [type(error) for error in failed] == [Lost]
     finally:
         desk.close()
+
+
+def test_the_report_of_a_first_index_names_no_more_than_a_person_reads(tmp_path: Path) -> None:
+    write_notes(tmp_path, {f"n{n}.md": f"# 第{n}篇\n\n内容各不相同 {n}。" for n in range(230)})
+    remote = RemoteNotes(Home(tmp_path), Settings())
+    try:
+        report = remote.index([])
+    finally:
+        remote.close()
+    assert report.added == 230
+    assert len(report.new_titles) == 201
+    assert report.new_titles[-1] == "… 30 more"

@@ -5,7 +5,7 @@ Apart from those parts, so that a program that only shows it imports neither SQL
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Stage = Literal["scan", "read", "embed", "commit", "follow"]
@@ -77,6 +77,29 @@ class IndexReport:
     failed: tuple[tuple[str, str], ...]
     embedded: int
     seconds: float
+
+    def brief(self, most: int = 200) -> IndexReport:
+        """The report for a person to read: of every list the first `most`, and how many more.
+
+        The first index of a great corpus would name every note in it.
+        """
+
+        def pairs(rows: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+            left = len(rows) - most
+            return (*rows[:most], ("…", f"{left:,} more")) if left > 0 else rows
+
+        def names(rows: tuple[str, ...]) -> tuple[str, ...]:
+            left = len(rows) - most
+            return (*rows[:most], f"… {left:,} more") if left > 0 else rows
+
+        return replace(
+            self,
+            replaced=pairs(self.replaced),
+            new_titles=names(self.new_titles),
+            copied=names(self.copied),
+            unread=pairs(self.unread),
+            failed=pairs(self.failed),
+        )
 
 
 @dataclass(frozen=True, slots=True)

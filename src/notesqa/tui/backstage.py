@@ -168,7 +168,7 @@ class Backstage:
             _give_way()
             given["paths"] = [Path(path) for path in given["paths"]]
             hear = paced(lambda event: self._tell(number, part=event))
-            return notes.index(**given, on_event=hear, cancel=self._stops[number])
+            return notes.index(**given, on_event=hear, cancel=self._stops[number]).brief()
         if call == "chat_model":
             from notesqa.llm import has_template
 
