@@ -223,7 +223,7 @@ def timed(retriever: Retriever) -> Iterator[dict[str, list[float]]]:
         (vectors, "search", "vectors: candidates"),
         (vectors, "scores", "vectors: scores of candidates"),
         (retriever._catalog, "chunk_rows", "catalog: chunks"),
-        (retriever, "_wording", "normalising (kept for the next time)"),
+        (module, "_wordings", "normalising (kept for the next time)"),
         (module, "features", "features"),
         (retriever, "passages", "passages"),
     ]

@@ -101,17 +101,34 @@ def best_idf(forms: tuple[str, ...], idf: Mapping[str, float]) -> float:
     return known[0] if known[0] < rarest else min(known)
 
 
+Name = tuple[str, bool, str | None]
+"""A name of a concept as it is looked for: itself, whether it is one Latin word, which is found
+whole only, and else, where it is ASCII, itself without its joints."""
+
+
+@lru_cache(maxsize=4096)
+def _name(form: str) -> Name:
+    if not form.isascii():
+        return form, False, None
+    if form.replace(".", "").isalnum():
+        return form, True, None
+    return form, False, form.replace(" ", "").replace("-", "")
+
+
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question, and what each of its concepts weighs in these notes: once for all candidates.
+    """A question as its candidates are looked at: all that is the same for every one of them.
 
     Attributes:
-        weights: in the order of the question's concepts.
-        total: their sum, the weight of everything that is asked about; 1 where nothing is.
+        content: the question's content, squeezed.
+        concepts: of each the names, its own first, what it weighs in these notes, and whether
+            it is a Latin word.
+        total: the weight of everything that is asked about; 1 where nothing is.
     """
 
     query: Query
-    weights: tuple[float, ...]
+    content: str
+    concepts: tuple[tuple[tuple[Name, ...], float, bool], ...]
     total: float
 
     @classmethod
@@ -121,79 +138,90 @@ class Asked:
         Args:
             idf: of each of the question's own words and alternatives.
         """
-        weights = tuple(best_idf(concept.all_forms, idf) for concept in query.concepts)
-        return cls(query, weights, sum(weights) or 1.0)
+        concepts = []
+        for concept in query.concepts:
+            forms = concept.all_forms
+            latin = any(c.isascii() and c.isalpha() for c in concept.surface)
+            concepts.append((tuple(map(_name, forms)), best_idf(forms, idf), latin))
+        total = sum(weight for _, weight, _ in concepts) or 1.0
+        return cls(query, squeeze(query.content), tuple(concepts), total)
 
 
-def holds(text: str, squeezed: str, form: str) -> int:
-    """Offset of `form` in a text, or in the text squeezed, or -1.
+def met(text: str, squeezed: str, concept: Concept, share: float) -> tuple[int, float]:
+    """Where a text has a concept first, or -1, and how far that meets it.
 
-    Latin words are found whole only, save that a digit may follow ("yolo" in "yolov1").
+    1 for the question's own word, `share` for another name, 0 for neither. Latin words are
+    found whole only, save that a digit may follow ("yolo" in "yolov1").
+
+    Args:
+        squeezed: the text as `squeeze` leaves it.
     """
-    start = text.find(form)
-    whole, folded = _latin_form(form)
-    if not whole:
-        return start if start >= 0 or folded is None else squeezed.find(folded)
+    return _met(text, squeezed, tuple(map(_name, concept.all_forms)), share)
+
+
+def _met(text: str, squeezed: str, names: tuple[Name, ...], share: float) -> tuple[int, float]:
+    at = _place(text, squeezed, names[0])
+    if at >= 0:
+        return at, 1.0
+    first = -1
+    for name in names[1:]:
+        at = _place(text, squeezed, name)
+        if at >= 0 and (first < 0 or at < first):
+            first = at
+    return (first, share) if first >= 0 else (-1, 0.0)
+
+
+def _place(text: str, squeezed: str, name: Name) -> int:
+    """Offset of a name in a text, or in the text squeezed, or -1."""
+    form, whole, folded = name
+    at = text.find(form)
+    if at < 0:
+        return at if folded is None else squeezed.find(folded)
+    return _whole_word(text, form, at) if whole else at
+
+
+def _whole_word(text: str, word: str, start: int) -> int:
+    """Offset of a Latin word that stands by itself, from one of its letters on, or -1."""
     while start >= 0:
-        # Whole Latin words only: "gan" is not in "organ".
-        end = start + len(form)
+        # "gan" is not in "organ".
+        end = start + len(word)
         before = text[start - 1] if start else " "
         after = text[end] if end < len(text) else " "
         if not (before.isascii() and before.isalnum()) and not (
             after.isascii() and after.isalnum() and not after.isdigit()
         ):
             return start
-        start = text.find(form, start + 1)
+        start = text.find(word, start + 1)
     return -1
-
-
-@lru_cache(maxsize=4096)
-def _latin_form(form: str) -> tuple[bool, str | None]:
-    """Whether a form is one Latin word; where it is ASCII, the form without its joints."""
-    if not form.isascii():
-        return False, None
-    return form.replace(".", "").isalnum(), form.replace(" ", "").replace("-", "")
-
-
-def met(text: str, squeezed: str, concept: Concept, share: float) -> tuple[int, float]:
-    """Where a text has a concept first, or -1, and how far that meets it.
-
-    1 for the question's own word, `share` for another name, 0 for neither.
-    """
-    at = holds(text, squeezed, concept.surface)
-    if at >= 0:
-        return at, 1.0
-    others = [p for form in concept.forms if (p := holds(text, squeezed, form)) >= 0]
-    return (min(others), share) if others else (-1, 0.0)
 
 
 def features(asked: Asked, candidate: Candidate) -> list[float]:
     """The features in the order of `FEATURES`."""
-    query, total = asked.query, asked.total
+    query, total, other = asked.query, asked.total, asked.query.share
     wording = candidate.wording
     text, squeezed = wording.text, wording.squeezed
-    title, squeezed_title = wording.title, wording.squeezed_title
-    opening, squeezed_opening = wording.opening, wording.squeezed_opening
     in_text = in_title = in_opening = latin_all = latin_in = 0.0
     positions: list[int] = []
     rarest, rarest_at = -1.0, -1
-    for concept, weight in zip(query.concepts, asked.weights, strict=True):
-        at, share = met(text, squeezed, concept, query.share)
-        _, titled = met(title, squeezed_title, concept, query.share)
+    for names, weight, latin in asked.concepts:
+        at, share = _met(text, squeezed, names, other)
+        _, titled = _met(wording.title, wording.squeezed_title, names, other)
+        opened = titled
+        if titled < 1.0:
+            _, begun = _met(wording.opening, wording.squeezed_opening, names, other)
+            opened = max(begun, titled)
         in_text += share * weight
-        in_opening += weight * max(met(opening, squeezed_opening, concept, query.share)[1], titled)
+        in_opening += weight * opened
         in_title += titled * weight
         if at >= 0:
             positions.append(at)
         if weight > rarest:
             rarest, rarest_at = weight, 0 if titled else at
-        if _latin(concept.surface):
+        if latin:
             latin_all += weight
             latin_in += max(share, titled) * weight
-    grams = query.own_grams
-    gram_total = len(grams) or 1
+    grams, content = query.own_grams, asked.content
     gram_hits = sum([g in squeezed for g in grams])
-    content = _squeezed(query.content)
     # Who asks what a thing is wants the passage that begins with it; of any other question
     # the answer may stand anywhere.
     found = query.defines and rarest_at >= 0
@@ -208,11 +236,11 @@ def features(asked: Asked, candidate: Candidate) -> list[float]:
         in_opening / total,
         in_title / total,
         latin_in / latin_all if latin_all else 0.0,
-        gram_hits / gram_total,
+        gram_hits / (len(grams) or 1),
         longest_common(content, squeezed) / (len(content) or 1),
         first,
         _opening(query, squeezed) if query.defines else 0.0,
-        _proximity(positions, len(query.concepts)),
+        _proximity(positions, len(asked.concepts)),
         cued if query.kind not in ("list", "what", "why") else 0.0,
         cued if query.kind == "list" else 0.0,
         cued if query.kind == "what" else 0.0,
@@ -237,13 +265,7 @@ def squeeze(text: str) -> str:
     return "".join(text.split()).replace("-", "")
 
 
-# What is the same for all candidates of a question is worked out once.
 _squeezed = lru_cache(maxsize=4096)(squeeze)
-
-
-@lru_cache(maxsize=4096)
-def _latin(surface: str) -> bool:
-    return any(c.isascii() and c.isalpha() for c in surface)
 
 
 _OPENING_WITHIN = 12

@@ -53,7 +53,7 @@ def load_weights() -> Weights:
 
 def score(values: Sequence[float], weights: Mapping[str, float]) -> float:
     """Weighted sum of feature values in the order of `FEATURES`."""
-    return sum(weights.get(name, 0.0) * v for name, v in zip(FEATURES, values, strict=True))
+    return sum([weights.get(name, 0.0) * v for name, v in zip(FEATURES, values, strict=True)])
 
 
 def logistic(x: float) -> float:

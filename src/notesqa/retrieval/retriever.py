@@ -10,9 +10,9 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ from notesqa.retrieval.query import Query, analyse
 from notesqa.retrieval.ranking import Weights, load_weights, score
 from notesqa.retrieval.slips import put_right
 from notesqa.retrieval.terms import TermTable, builtin_terms
-from notesqa.text.normalize import normalize
+from notesqa.text.normalize import normalize, normalize_all
 from notesqa.text.segment import Segmenter
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ USERDICT = "userdict.txt"
 _CANDIDATES = 24
 _LEXICAL_CANDIDATES = 60
 _DENSE_CANDIDATES = 30
-_WORDINGS_KEPT = 20_000
+_CHUNKS_KEPT = 10_000
+_ASIDE = 2
 _DUPLICATE_OVERLAP = 0.9
 _SHINGLE, _FEWEST_SHINGLES, _SAMPLES = 4, 20, 16
 _JOINED_CHARACTERS = 1200
@@ -64,6 +65,14 @@ class Hit:
     def value(self, name: str) -> float:
         """One feature by its name."""
         return self.values[FEATURES.index(name)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Chunks:
+    """Chunks that were candidates, by key, as they are at one commit."""
+
+    commit: int
+    found: dict[int, tuple[ChunkRow, Wording]] = field(default_factory=dict)
 
 
 class Retriever:
@@ -102,7 +111,9 @@ class Retriever:
         self._reranker: CrossEncoderReranker | None = None
         self._terms: TermTable | None = None
         self._head = -1
-        self._wordings: OrderedDict[int, Wording] = OrderedDict()
+        self._chunks = _Chunks(-1)
+        # What the engines do beside: they work in other languages, while Python waits.
+        self._aside = ThreadPoolExecutor(_ASIDE, "notesqa-search")
 
     @classmethod
     def open(
@@ -122,6 +133,7 @@ class Retriever:
 
     def close(self) -> None:
         """Close the catalog; the retriever cannot be used afterwards."""
+        self._aside.shutdown()
         self._catalog.close()
 
     def __enter__(self) -> Retriever:
@@ -332,29 +344,22 @@ class Retriever:
                 return []
         vector = self.embedder.embed_queries([query.embedded])[0]
         cosines = self._candidates(query, vector, lexical, vectors, limit, allowed)
-        rows = self._catalog.chunk_rows(cosines, at=at)
-        keys = [key for key in cosines if key in rows]
-        # What a question without Chinese asks for stands in Chinese notes under other names.
-        own = query.share < 1.0
-        words = lexical.scores(
-            "words", _only(query.words, query.own_words) if own else query.words, keys
-        )
-        grams = lexical.scores(
-            "grams", _only(query.grams, query.own_grams) if own else query.grams, keys
-        )
+        scored = self._aside.submit(_bm25, lexical, query, list(cosines))
+        chunks = self._read(cosines, at)
         asked = Asked.of(query, lexical.idf("words", list(query.words)))
-        gone = len(rows) < len(cosines) and at + 1 < self._catalog.oldest()
+        words, grams = scored.result()
+        gone = len(chunks) < len(cosines) and at + 1 < self._catalog.oldest()
         if gone or (lexical.commit, vectors.commit) != stood:
             # A rebuild went by under this search, and its state with it.
             return self.hits(
                 query, limit=limit, sources=sources, tags=tags, after=after, before=before
             )
         hits = []
-        for key in keys:
-            wording = self._wording(rows[key])
-            candidate = Candidate(key, wording, words[key], grams[key], cosines[key])
-            values = features(asked, candidate)
-            hits.append(Hit(rows[key], score(values, self._weights.rank), tuple(values)))
+        for key, cosine in cosines.items():
+            if key in chunks:
+                row, wording = chunks[key]
+                values = features(asked, Candidate(key, wording, words[key], grams[key], cosine))
+                hits.append(Hit(row, score(values, self._weights.rank), tuple(values)))
         hits.sort(key=lambda hit: (-hit.score, hit.row.pk))
         return self._reranked(query, hits)
 
@@ -368,13 +373,16 @@ class Retriever:
         allowed: list[int] | None,
     ) -> dict[int, float]:
         """The cosines of the candidates by their keys, the most promising first."""
+        near: Future[list[tuple[int, float]]] | None = None
+        if vector.any():
+            # Nothing is near to a question that the embedder has no word of.
+            near = self._aside.submit(
+                vectors.search, vector, max(_DENSE_CANDIDATES, limit // 2), allowed
+            )
         by_words = dict(
             lexical.search(query.words, query.grams, max(_LEXICAL_CANDIDATES, limit), allowed)
         )
-        by_vector: dict[int, float] = {}
-        if vector.any():
-            # Nothing is near to a question that the embedder has no word of.
-            by_vector = dict(vectors.search(vector, max(_DENSE_CANDIDATES, limit // 2), allowed))
+        by_vector = dict(near.result()) if near else {}
         cosines = dict(by_vector)
         cosines.update(vectors.scores(vector, [key for key in by_words if key not in cosines]))
         dense = self._weights.dense
@@ -405,19 +413,19 @@ class Retriever:
             Hit(hit.row, floor - 1.0 - n, hit.values) for n, hit in enumerate(tail)
         ]
 
-    def _wording(self, row: ChunkRow) -> Wording:
-        kept = self._wordings.get(row.pk)
-        if kept is None:
-            kept = Wording.of(
-                normalize(row.text),
-                normalize(" ".join((row.title, *row.heading))),
-                normalize(row.opening),
-            )
-            with self._lock:
-                self._wordings[row.pk] = kept
-                if len(self._wordings) > _WORDINGS_KEPT:
-                    self._wordings.popitem(last=False)
-        return kept
+    def _read(self, keys: Iterable[int], at: int) -> dict[int, tuple[ChunkRow, Wording]]:
+        """Those of the chunks that are live at the commit `at`, and what features look at."""
+        kept = self._chunks
+        if kept.commit != at or len(kept.found) > _CHUNKS_KEPT:
+            kept = self._chunks = _Chunks(at)
+        found = {key: kept.found[key] for key in keys if key in kept.found}
+        missing = [key for key in keys if key not in found]
+        if missing:
+            rows = self._catalog.chunk_rows(missing, at=at)
+            wordings = _wordings(list(rows.values()))
+            found |= dict(zip(rows, zip(rows.values(), wordings, strict=True), strict=True))
+            kept.found.update(found)
+        return found
 
     def _diverse(self, hits: Sequence[Hit], k: int) -> list[Hit]:
         """Drop near-duplicates; let no document crowd out the others."""
@@ -427,7 +435,7 @@ class Retriever:
         delayed: list[Hit] = []
         most = max(2, (k + 1) // 2)
         for hit in hits:
-            text = self._wording(hit.row).text
+            text = self._plain_text(hit.row)
             if any(_near_duplicates(text, other) for other in texts):
                 continue
             if per_document.get(hit.row.document_id, 0) >= most:
@@ -439,6 +447,10 @@ class Retriever:
             if len(chosen) == k:
                 return chosen
         return [*chosen, *delayed][:k]
+
+    def _plain_text(self, row: ChunkRow) -> str:
+        kept = self._chunks.found.get(row.pk)
+        return kept[1].text if kept else normalize(row.text)
 
     # -- reading ---------------------------------------------------------------------------
 
@@ -478,6 +490,24 @@ def _passage(hit: Hit, rank: int) -> Passage:
     )
 
 
+def _bm25(
+    lexical: LexicalEngine, query: Query, keys: Sequence[int]
+) -> tuple[dict[int, float], dict[int, float]]:
+    """What the words and the grams of a question score in each of the chunks."""
+    words, grams = query.words, query.grams
+    if query.share < 1.0:
+        # What a question without Chinese asks for stands in Chinese notes under other names.
+        words, grams = _only(words, query.own_words), _only(grams, query.own_grams)
+    return lexical.scores("words", words, keys), lexical.scores("grams", grams, keys)
+
+
+def _wordings(rows: Sequence[ChunkRow]) -> list[Wording]:
+    texts = [row.text for row in rows]
+    titles = [" ".join((row.title, *row.heading)) for row in rows]
+    plain = normalize_all([*texts, *titles, *(row.opening for row in rows)])
+    return [Wording.of(*plain[i :: len(rows)]) for i in range(len(rows))]
+
+
 def _only(terms: Mapping[str, float], kept: Iterable[str]) -> dict[str, float]:
     return {term: terms[term] for term in kept}
 
@@ -486,10 +516,12 @@ def _near_duplicates(one: str, other: str) -> bool:
     """Whether one text says hardly more than the other does."""
     short, long = sorted((one, other), key=len)
     # Cheap, and enough for nearly all: texts that share nine parts of ten share most samples.
-    step = max(1, len(short) // _SAMPLES)
-    samples = [short[at : at + _SHINGLE] for at in range(0, len(short) - _SHINGLE + 1, step)]
-    if sum(sample in long for sample in samples) < len(samples) / 2:
-        return False
+    places = range(0, len(short) - _SHINGLE + 1, max(1, len(short) // _SAMPLES))
+    misses = 0
+    for at in places:
+        misses += short[at : at + _SHINGLE] not in long
+        if misses > len(places) / 2:
+            return False
     a, b = _shingles(short), _shingles(long)
     fewer = min(len(a), len(b))
     return fewer > _FEWEST_SHINGLES and len(a & b) >= _DUPLICATE_OVERLAP * fewer
