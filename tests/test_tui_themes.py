@@ -1,4 +1,4 @@
-"""A theme that was switched to looks as one that the app was started in, everywhere."""
+"""A theme that was switched to looks as one begun in, everywhere; and everything can be read."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich._palettes import STANDARD_PALETTE
+from rich.cells import cell_len
+from rich.color import Color, ColorSystem
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -16,6 +19,7 @@ from tests.test_tui_stories import (
     EVERYWHERE,
     ONCE,
     Story,
+    digest,
     first_run,
     history,
     note,
@@ -121,3 +125,61 @@ async def test_switched_to_it_in_another_place(story: Story, tmp_path: Path) -> 
     wanted = await looks(story, tmp_path, DARK.name, DARK.name, "f7")
     seen = await looks(story, tmp_path, LIGHT.name, DARK.name, "f7")
     assert difference(seen, wanted) == ""
+
+
+# -- reading ------------------------------------------------------------------------
+
+
+def luminance(colour: tuple[int, ...]) -> float:
+    """Relative luminance as WCAG 2 has it."""
+    parts = [c / 255 for c in colour]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def contrast(one: tuple[int, ...], other: tuple[int, ...]) -> float:
+    low, high = sorted((luminance(one), luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def shown_as(colour: Color, system: ColorSystem) -> tuple[int, ...]:
+    """What a terminal with that many colours makes of it."""
+    lowered = colour.downgrade(system)
+    if lowered.number is None:
+        return tuple(lowered.get_truecolor())
+    return tuple(STANDARD_PALETTE[lowered.number])
+
+
+async def faint(story: Story, home: Path, theme: str, system: ColorSystem) -> set[str]:
+    """Letters that have too little contrast, with their colours; of a dialog only its own."""
+    notes = FakeNotes(home, documents=() if story is first_run else DOCUMENTS)
+    app = NotesApp(lambda: notes, Settings(tui=TuiSettings(language="zh", theme=theme)))  # type: ignore[arg-type,return-value]
+    found: set[str] = set()
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: app.status is not None)
+        await story(pilot, app, notes)
+        await until(pilot, lambda: True)
+        quiet = Color.parse(app.current_theme.variables["quiet"])
+        area = app.screen.children[0].region if app.screen.is_modal else app.screen.region
+        for y, row in enumerate(cells(app)):
+            x = 0
+            for char, fore, back, _ in row:
+                here, x = x, x + cell_len(char)
+                if not char.isalnum() or not area.contains(here, y) or not fore or not back:
+                    continue
+                text, paper = (shown_as(c, system) for c in (fore, back))
+                least = 3.0 if quiet.triplet in (fore.triplet, back.triplet) else 4.5
+                if contrast(text, paper) < least:
+                    found.add(f"{char} {fore.name} on {back.name}")
+        notes.gate.set()
+    return found
+
+
+@pytest.mark.parametrize("theme", [DARK.name, LIGHT.name])
+@pytest.mark.parametrize("system", [ColorSystem.TRUECOLOR, ColorSystem.STANDARD])
+async def test_everything_can_be_read(
+    system: ColorSystem, theme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("textual.constants.COLOR_SYSTEM", system.name.lower())
+    stories = ALL if system is ColorSystem.TRUECOLOR else [passage, search, note, history, digest]
+    assert {s.__name__: f for s in stories if (f := await faint(s, tmp_path, theme, system))} == {}

@@ -32,7 +32,7 @@ from notesqa.tui.flow import BLANK, Line, Piece
 from notesqa.tui.hearing import Hearing
 from notesqa.tui.lifeline import Lifeline
 from notesqa.tui.terminal import Terminal, keys_of
-from notesqa.tui.theme import DARK, LIGHT, THEMES
+from notesqa.tui.theme import DARK, LIGHT, THEMES, themes_for
 from notesqa.tui.wording import Wording, choose, speak
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ class NotesApp(Hearing):
                 f"[tui] has no theme {self.settings.tui.theme}", f"known: {', '.join(themes)}"
             )
         self.set_keymap(dict(keys))
-        for theme in THEMES:
+        for theme in themes_for(self.console.color_system):
             self.register_theme(theme)
         self.theme = self.settings.tui.theme
 

@@ -66,4 +66,4 @@ class Commands(Provider):
 
 def _shown(name: str, note: str) -> Content:
     """A name and what stands beside it. The matcher's own display would read markup."""
-    return Content.assemble(name, "  ", Content.styled(note, "dim"))
+    return Content.assemble(name, "  ", Content.styled(note, "$quiet"))

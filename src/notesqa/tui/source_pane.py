@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.content import Content
 from textual.widgets import Static
 
 from notesqa.text.terminal import safe
@@ -52,9 +53,11 @@ class SourcePane(Vertical):
         self.span = span
         note.section.marks = marks
         place = span[0] if span else 0
-        title = Text(no_wrap=True, overflow="ellipsis")
-        title.append(safe(document.title, newlines=False), "bold")
-        title.append(f"  {safe(str(document.source_at(place)), newlines=False)}", "dim")
+        # Colours by name: they are another theme's tomorrow.
+        title = Content.assemble(
+            (safe(document.title, newlines=False), "bold"),
+            (f"  {safe(str(document.source_at(place)), newlines=False)}", "$quiet"),
+        )
         self.title_line.update(title, layout=False)
         self.surface.show([note.section])
         if span:

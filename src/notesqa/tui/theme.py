@@ -1,4 +1,8 @@
-"""Two colour schemes: the glow of a receiver at night, and its log on paper by day."""
+"""Two colour schemes: the glow of a receiver at night, and its log on paper by day.
+
+Each also in the sixteen colours that any terminal has: the nearest of those to soft colours
+are all grey.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ DARK = Theme(
     panel="#1a2522",
     dark=True,
     variables={
-        "quiet": "#7f918a",
+        "quiet": "#8a9c95",
         "line": "#2c3b37",
         "code": "#172320",
         "mark": "#3a3417",
@@ -42,34 +46,34 @@ DARK = Theme(
 
 LIGHT = Theme(
     name="transmission-light",
-    primary="#14735a",
+    primary="#10664f",
     secondary="#2b5f8a",
-    accent="#8a5a00",
-    warning="#a85400",
+    accent="#7a4f00",
+    warning="#964a00",
     error="#b3261e",
-    success="#1f7a3a",
+    success="#1b6e33",
     foreground="#26302c",
     background="#f7f5ee",
     surface="#f0ede3",
     panel="#e6e2d5",
     dark=False,
     variables={
-        "quiet": "#6b756f",
+        "quiet": "#5b655f",
         "line": "#cfcabb",
         "code": "#ece8dc",
         "mark": "#ffe9a8",
         "mark-text": "#3a2b00",
-        "word": "#8a4b00",
-        "footer-key-foreground": "#14735a",
+        "word": "#7d4400",
+        "footer-key-foreground": "#10664f",
         "footer-background": "#f0ede3",
         "footer-description-foreground": "#55605a",
-        "input-cursor-background": "#14735a",
-        "input-selection-background": "#14735a 25%",
-        "block-cursor-background": "#b9d2c5",
+        "input-cursor-background": "#10664f",
+        "input-selection-background": "#10664f 25%",
+        "block-cursor-background": "#cfe1d7",
         "block-cursor-foreground": "#16211d",
         "scrollbar": "#cfcabb",
         "scrollbar-hover": "#b5af9d",
-        "scrollbar-active": "#14735a",
+        "scrollbar-active": "#10664f",
         "scrollbar-background": "#f7f5ee",
         "scrollbar-background-hover": "#f7f5ee",
         "scrollbar-background-active": "#f7f5ee",
@@ -77,3 +81,87 @@ LIGHT = Theme(
 )
 
 THEMES = (DARK, LIGHT)
+
+
+def _sixteen(theme: Theme, paper: str, ink: str, colours: dict[str, str]) -> Theme:
+    """`theme` in colours of which each is one of the sixteen."""
+    line, cursor = colours["line"], colours["primary"]
+    variables = {
+        "code": paper,
+        "footer-key-foreground": cursor,
+        "footer-background": paper,
+        "footer-description-foreground": ink,
+        "input-cursor-background": cursor,
+        "input-selection-background": colours["mark"],
+        "block-cursor-foreground": ink,
+        "word": colours["accent"],
+        "quiet": colours["quiet"],
+        "line": line,
+        "mark": colours["mark"],
+        "mark-text": "#000000",
+        "block-cursor-background": colours["chosen"],
+        "scrollbar": line,
+        "scrollbar-hover": line,
+        "scrollbar-active": cursor,
+        "scrollbar-background": paper,
+        "scrollbar-background-hover": paper,
+        "scrollbar-background-active": paper,
+    }
+    return Theme(
+        name=theme.name,
+        primary=colours["primary"],
+        secondary=colours["secondary"],
+        accent=colours["accent"],
+        warning=colours["warning"],
+        error=colours["error"],
+        success=colours["success"],
+        foreground=ink,
+        background=paper,
+        surface=paper,
+        panel=paper,
+        dark=theme.dark,
+        variables=variables,
+    )
+
+
+SIXTEEN = (
+    _sixteen(
+        DARK,
+        "#000000",
+        "#ffffff",
+        {
+            "primary": "#55ff55",
+            "secondary": "#55ffff",
+            "accent": "#ffff55",
+            "warning": "#ffff55",
+            "error": "#ff5555",
+            "success": "#55ff55",
+            "quiet": "#aaaaaa",
+            "line": "#555555",
+            "chosen": "#0000aa",
+            "mark": "#00aaaa",
+        },
+    ),
+    _sixteen(
+        LIGHT,
+        "#ffffff",
+        "#000000",
+        {
+            "primary": "#0000aa",
+            "secondary": "#aa00aa",
+            "accent": "#aa0000",
+            "warning": "#aa5500",
+            "error": "#aa0000",
+            "success": "#0000aa",
+            "quiet": "#555555",
+            "line": "#aaaaaa",
+            "chosen": "#55ffff",
+            "mark": "#ffff55",
+        },
+    ),
+)
+
+
+def themes_for(color_system: str | None) -> tuple[Theme, ...]:
+    """The two themes in what the terminal has: `color_system` is Rich's name for it."""
+    return SIXTEEN if color_system == "standard" else THEMES
