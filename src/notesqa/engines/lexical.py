@@ -37,6 +37,7 @@ _SLIP_LENGTH = 2
 _SLIP_CUTOFF = 0.8
 _MOST_SIMILAR = 3000
 _MOST_SINGLE = 200
+_MOST_FREQUENCIES = 1 << 16
 _SEGMENTS = "segments"
 _META = "meta.json"
 _SEAL = struct.Struct("<II")
@@ -187,12 +188,23 @@ class _Words:
         links: the folder of links that it is read through, where it has to be.
         starting: words by their first letter, as far as somebody asked for them; see
             `LexicalEngine._starting`.
+        frequencies: in how many chunks terms stand, by field and term, as far as asked for.
     """
 
     index: tantivy.Index
     searcher: tantivy.Searcher
     links: tempfile.TemporaryDirectory[str] | None = None
     starting: dict[str, dict[str, int]] = field(default_factory=dict)
+    frequencies: dict[tuple[str, str], int] = field(default_factory=dict)
+
+
+def _frequency(words: _Words, field: str, term: str) -> int:
+    known = words.frequencies.get((field, term))
+    if known is None:
+        if len(words.frequencies) >= _MOST_FREQUENCIES:
+            words.frequencies.clear()
+        known = words.frequencies[field, term] = int(words.searcher.doc_freq(field, term))
+    return known
 
 
 class LexicalEngine(Follower[_Words]):
@@ -340,7 +352,7 @@ class LexicalEngine(Follower[_Words]):
     # -- searching -------------------------------------------------------------
 
     @contextlib.contextmanager
-    def _searching(self) -> Iterator[tantivy.Searcher]:
+    def _searching(self) -> Iterator[_Words]:
         """What is searched.
 
         Raises:
@@ -349,7 +361,7 @@ class LexicalEngine(Follower[_Words]):
         words = self._ready()
         try:
             with _panics_told():
-                yield words.searcher
+                yield words
         except ValueError as error:
             if self._served and self._served[1] is words:
                 self._served = None
@@ -364,17 +376,17 @@ class LexicalEngine(Follower[_Words]):
     def idf(self, field: str, terms: Sequence[str]) -> dict[str, float]:
         """Inverse document frequency of each term: ln(1 + (N - n + 0.5) / (n + 0.5))."""
         found = {}
-        with self._searching() as searcher:
-            total = searcher.num_docs
+        with self._searching() as words:
+            total = words.searcher.num_docs
             for term in terms:
-                n = searcher.doc_freq(field, term)
+                n = _frequency(words, field, term)
                 found[term] = math.log(1 + (max(total - n, 0) + 0.5) / (n + 0.5))
         return found
 
     def frequency(self, field: str, term: str) -> int:
         """In how many chunks a term stands."""
-        with self._searching() as searcher:
-            return int(searcher.doc_freq(field, term))
+        with self._searching() as words:
+            return _frequency(words, field, term)
 
     def similar_word(self, word: str) -> str:
         """The indexed word that `word` is most likely a slip of, or nothing.
@@ -392,12 +404,11 @@ class LexicalEngine(Follower[_Words]):
 
     def _starting(self, letter: str) -> dict[str, int]:
         """The most frequent words with that first letter, each with its letters."""
-        words = self._ready()
-        known = words.starting.get(letter)
-        if known is None:
-            with self._searching() as searcher:
-                found = searcher.terms_with_prefix("words", letter, limit=_MOST_SIMILAR)
-            known = words.starting[letter] = {term: letters_of(term) for term, _ in found}
+        with self._searching() as words:
+            known = words.starting.get(letter)
+            if known is None:
+                found = words.searcher.terms_with_prefix("words", letter, limit=_MOST_SIMILAR)
+                known = words.starting[letter] = {term: letters_of(term) for term, _ in found}
         return known
 
     def search(
@@ -431,9 +442,9 @@ class LexicalEngine(Follower[_Words]):
         return found
 
     def _run(self, query: tantivy.Query, limit: int) -> list[tuple[int, float]]:
-        with self._searching() as searcher:
-            hits = searcher.search(query, limit=limit, count=False).hits
-            keys = searcher.fast_field_values("key", [address for _, address in hits])
+        with self._searching() as words:
+            hits = words.searcher.search(query, limit=limit, count=False).hits
+            keys = words.searcher.fast_field_values("key", [address for _, address in hits])
         return [(int(key or 0), float(score)) for key, (score, _) in zip(keys, hits, strict=True)]
 
     def _restricted(self, query: tantivy.Query, keys: Sequence[int]) -> tantivy.Query:

@@ -151,9 +151,9 @@ def analyse(text: str, segmenter: Segmenter, terms: TermTable) -> Query:
     own_grams = tuple(grams)
     found = [t for t in terms.in_text(content) if _whole(t.surface, all_words)]
     concepts = _concepts(own, found)
-    for term in (*found, *concepts):
-        for form in term.forms[:_MOST_FORMS]:
-            _add_alternative(form, segmenter, words, grams)
+    named = (form for term in (*found, *concepts) for form in term.forms[:_MOST_FORMS])
+    for form in dict.fromkeys(named):
+        _add_alternative(form, segmenter, words, grams)
     symbols = tuple(token for formula in formulas(text) for token in formula_tokens(formula.body))
     return Query(
         text=text,

@@ -11,7 +11,7 @@ import dataclasses
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -343,10 +343,18 @@ class Retriever:
             if not allowed:
                 return []
         vector = self.embedder.embed_queries([query.embedded])[0]
-        cosines = self._candidates(query, vector, lexical, vectors, limit, allowed)
+        near = self._aside.submit(
+            _near, vectors, vector, max(_DENSE_CANDIDATES, limit // 2), allowed
+        )
+        by_words = dict(
+            lexical.search(query.words, query.grams, max(_LEXICAL_CANDIDATES, limit), allowed)
+        )
+        asked = Asked.of(query, lexical.idf("words", list(query.words)))
+        by_vector = near.result()
+        farther = vectors.scores(vector, [key for key in by_words if key not in by_vector])
+        cosines = self._candidates(by_words, by_vector | farther, limit)
         scored = self._aside.submit(_bm25, lexical, query, list(cosines))
         chunks = self._read(cosines, at)
-        asked = Asked.of(query, lexical.idf("words", list(query.words)))
         words, grams = scored.result()
         gone = len(chunks) < len(cosines) and at + 1 < self._catalog.oldest()
         if gone or (lexical.commit, vectors.commit) != stood:
@@ -364,31 +372,13 @@ class Retriever:
         return self._reranked(query, hits)
 
     def _candidates(
-        self,
-        query: Query,
-        vector: NDArray[np.float32],
-        lexical: LexicalEngine,
-        vectors: VectorEngine,
-        limit: int,
-        allowed: list[int] | None,
+        self, by_words: Mapping[int, float], cosines: Mapping[int, float], limit: int
     ) -> dict[int, float]:
-        """The cosines of the candidates by their keys, the most promising first."""
-        near: Future[list[tuple[int, float]]] | None = None
-        if vector.any():
-            # Nothing is near to a question that the embedder has no word of.
-            near = self._aside.submit(
-                vectors.search, vector, max(_DENSE_CANDIDATES, limit // 2), allowed
-            )
-        by_words = dict(
-            lexical.search(query.words, query.grams, max(_LEXICAL_CANDIDATES, limit), allowed)
-        )
-        by_vector = dict(near.result()) if near else {}
-        cosines = dict(by_vector)
-        cosines.update(vectors.scores(vector, [key for key in by_words if key not in cosines]))
+        """The most promising of what was found, with their cosines, best first."""
         dense = self._weights.dense
         fused = {
             key: by_words.get(key, 0.0) + dense * cosines.get(key, 0.0)
-            for key in {*by_words, *by_vector}
+            for key in {*by_words, *cosines}
         }
         best = sorted(fused, key=lambda key: (-fused[key], key))[:limit]
         return {key: cosines.get(key, 0.0) for key in best}
@@ -488,6 +478,13 @@ def _passage(hit: Hit, rank: int) -> Passage:
         end=row.end,
         scores=dict(zip(FEATURES, hit.values, strict=True)) if hit.values else {},
     )
+
+
+def _near(
+    vectors: VectorEngine, vector: NDArray[np.float32], limit: int, allowed: Sequence[int] | None
+) -> dict[int, float]:
+    """The cosines of the nearest chunks; of none where the embedder has no word of a question."""
+    return dict(vectors.search(vector, limit, allowed)) if vector.any() else {}
 
 
 def _bm25(
