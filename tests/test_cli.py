@@ -195,11 +195,29 @@ def test_homes_that_are_none(
     (tmp_path / "file").write_text("x")
     assert_error(inside("--home", tmp_path / "missing", "status"), 3, "does not exist")
     assert_error(inside("status", "--home", tmp_path / "file"), 3, "is not a folder")
-    assert_error(inside("--home", "", "status"), 3, "named by nothing")
+    assert_error(inside("--home", "", "status"), 3, "name of the home is empty")
+
     monkeypatch.setenv("NOTESQA_HOME", str(tmp_path / "missing"))
     done = inside("status")
     assert_error(done, 3, "does not exist")
     assert "NOTESQA_HOME" in done.stderr
+
+
+@pytest.mark.parametrize("command", [["index"], ["ask", "什么是过拟合?"], ["search", "过拟合"]])
+def test_a_file_where_the_corpus_should_be(
+    inside: Inside, tmp_path: Path, command: list[str]
+) -> None:
+    (tmp_path / "corpus").write_text("一个文件")
+    assert_error(inside("--home", tmp_path, *command), 3, "corpus is not a folder")
+
+
+def test_an_address_as_the_model_is_told_what_to_do(inside: Inside, tmp_path: Path) -> None:
+    home = write_notes(tmp_path, NOTES)
+    (home / "notesqa.toml").write_text('[llm]\nmodel = "http://127.0.0.1:8080/v1"\n')
+    assert inside("--home", home, "index").returncode == 0
+    done = inside("--home", home, "ask", "Dropout 测试时怎么做?")
+    assert_error(done, 3, "llm.model is the address of a server")
+    assert "notesqa model use http://127.0.0.1:8080/v1" in done.stderr
 
 
 def test_the_home_is_found_from_within_and_by_the_variable(built: Path, tmp_path: Path) -> None:
@@ -438,6 +456,43 @@ def test_a_full_output_is_an_error(built: Path) -> None:
     assert "No space left" in done.stderr
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "2>&-"])
+def test_outputs_that_are_closed(built: Path, closed: str) -> None:
+    script = (
+        f"{shlex.quote(sys.executable)} -m notesqa.cli --home {shlex.quote(str(built))}"
+        f" ask 'Dropout 测试时怎么做?' --no-llm {closed}"
+    )
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, check=False, env=environment()
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+
+
+def test_ctrl_c_before_the_command_has_begun(tmp_path: Path) -> None:
+    """What is imported sends the signal to itself: as if the key came at that moment."""
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "class AtImport:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        "        if name == 'notesqa.cli_arguments':\n"
+        "            os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, AtImport())\n"
+        "if os.environ.get('HEARD') == 'ignored':\n"
+        "    signal.signal(signal.SIGINT, signal.SIG_IGN)\n"
+        "else:\n"
+        "    signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    )
+    command = [sys.executable, "-c", "import sys; from notesqa.start import main; sys.exit(main())"]
+    for heard, code in (("", -2), ("ignored", 0)):
+        done = subprocess.run(
+            [*command, "--version"], capture_output=True, text=True, check=False,
+            env=environment(PYTHONPATH=str(tmp_path), HEARD=heard),
+        )  # fmt: skip
+        assert done.returncode == code, done.stderr
+        assert done.stderr == ""
 
 
 # -- index --------------------------------------------------------------------------------------------

@@ -57,7 +57,7 @@ def test_a_home_may_be_relative_or_begin_with_a_tilde(
         ("missing", "does not exist"),
         ("file.txt", "is not a folder"),
         ("file.txt/below", "does not exist"),
-        ("", "named by nothing"),
+        ("", "name of the home is empty"),
         ("~nobody-of-this-name/x", "home"),
         ("x" * 5000, "too long"),
         ("a\0b", "does not exist"),

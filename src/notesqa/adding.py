@@ -38,7 +38,7 @@ def add_paths(
         try:
             found = _named(home, named)
         except CorpusError as error:
-            failed.append((str(named), error.message))
+            failed.append((str(named) or "''", error.message))
             continue
         except (OSError, RuntimeError) as error:
             # RuntimeError: `~somebody` who is not known here.
@@ -66,7 +66,7 @@ def _named(home: Home, named: str | os.PathLike[str]) -> list[tuple[Path, Path]]
         OSError, RuntimeError: it cannot be looked at.
     """
     if not os.fspath(named):
-        raise CorpusError("no such file")
+        raise CorpusError("an empty name")
     path = Path(named).expanduser().resolve()
     corpus = home.corpus.resolve()
     if not path.exists():

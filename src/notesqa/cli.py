@@ -14,6 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -41,13 +42,10 @@ if TYPE_CHECKING:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
-    # A Chinese answer must come out whole whatever the locale says.
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(encoding="utf-8", errors="replace")
-    args = make_parser().parse_args(argv)
-    run = _COMMANDS[args.command]
+    _ready_streams()
     try:
+        args = make_parser().parse_args(argv)
+        run = _COMMANDS[args.command]
         home = Home.find(args.home)
         code = run(args, home, Settings.load(home))
         # Here, where a reader that has gone is still told from an error.
@@ -72,6 +70,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         place = f"{error.filename}: " if error.filename else "cannot go on: "
         _say_error(NotesqaError(f"{place}{error.strerror or error}"))
         return FAILED
+
+
+def _ready_streams() -> None:
+    # Closed ones (`>&-`) are none at all to Python: what is said to them goes nowhere.
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the process
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+    # A Chinese answer must come out whole whatever the locale says.
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(encoding="utf-8", errors="replace")
 
 
 def _drop_output() -> None:
@@ -193,7 +203,20 @@ def _search(args: argparse.Namespace, home: Home, settings: Settings) -> int:
 # -- index ------------------------------------------------------------------------------
 
 
+def _check_corpus(home: Home) -> None:
+    """Tell a file where the folder of the notes should be.
+
+    Raises:
+        NotesqaError: there is one.
+    """
+    if home.corpus.exists() and not home.corpus.is_dir():
+        raise NotesqaError(
+            f"{home.corpus} is not a folder", "move it away: the notes are kept in that folder"
+        )
+
+
 def _index(args: argparse.Namespace, home: Home, settings: Settings) -> int:
+    _check_corpus(home)
     if not home.corpus.is_dir() and not args.paths:
         raise NotesqaError(
             f"there is no corpus in {home.path}",
@@ -216,6 +239,7 @@ def _first_index(notes: Notes, args: argparse.Namespace) -> None:
 
     if (notes.home.index / CATALOG_FILE).is_file():
         return
+    _check_corpus(notes.home)
     if not notes.home.corpus.is_dir() or not any(notes.home.corpus.iterdir()):
         raise NotesqaError(
             f"there are no notes in {notes.home.corpus}", "add some: notesqa index FILE…"

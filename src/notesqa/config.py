@@ -86,7 +86,7 @@ class Home:
     @classmethod
     def _named(cls, named: str, origin: str) -> Home:
         if not named:
-            raise ConfigError("the home is named by nothing", f"correct {origin}")
+            raise ConfigError("the name of the home is empty", f"correct {origin}")
         try:
             path = Path(named).expanduser()
             if path.is_dir():

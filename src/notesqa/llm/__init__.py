@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from notesqa.errors import ModelError
+
 if TYPE_CHECKING:
     from notesqa.config import Home, LlmSettings
 
@@ -69,6 +71,11 @@ def open_chat_model(settings: LlmSettings, home: Home) -> ChatModel | None:
     Raises:
         ModelError: it cannot be loaded.
     """
+    if not settings.base_url and settings.model.startswith(("http://", "https://")):
+        raise ModelError(
+            f"llm.model is the address of a server: {settings.model}",
+            f"notesqa model use {settings.model}, or write it as llm.base_url",
+        )
     if settings.base_url:
         from notesqa.llm.openai import OpenAIChatModel
 
