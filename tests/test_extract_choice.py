@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from notesqa.answering.extract import extract
+from notesqa.answering.extract import extract, spans_of
 from notesqa.records import Passage
 from notesqa.retrieval.query import analyse
 from notesqa.retrieval.terms import TermTable
@@ -102,3 +102,13 @@ def test_a_formula_set_apart_brings_the_sentence_that_leads_to_it() -> None:
     said = answer("归并排序的递推式", text)
     assert said[0] == "代价可以递推地写出来。"
     assert said[1].startswith("$$")
+
+
+def test_a_heading_that_lost_its_line_is_not_quoted() -> None:
+    text = "概述 问题定义 归并排序把表一分为二。总结 它是稳定的。背景与前景要分开。方法 A 更快。"
+    assert [text[start:end] for start, end in spans_of(text)] == [
+        "归并排序把表一分为二。",
+        "它是稳定的。",
+        "背景与前景要分开。",
+        "方法 A 更快。",
+    ]

@@ -63,6 +63,12 @@ _DISPLAY_END = re.compile(r"(?:\$\$|\\\]|\\end\{\w+\*?\})[，,]?\s*$")
 # stop, a row of a table, code.
 _WHOLE = re.compile(r"[。！？!?…；;.][”’」』】》）)\]\"'*_]*\s*$|\|\s*$|(?:```|~~~)\s*$")
 _TAIL = re.compile(r"\s*(?:[，,、；;]|(?:其中|式中)(?!之|的|一)|where\b)")
+# The heading of a feed's excerpt that lost its line: 概述 众所周知，……
+_LOST_HEADING = re.compile(
+    r"(?:概述|综述|概要|简介|引言|导言|导读|绪论|序言|前言|背景|研究背景|摘要|总结|小结|相关内容|相关工作|"
+    r"补充知识|问题定义|写在前面|正文|是什么|从.{1,6}(?:入手|说起|谈起))"
+    r"(?:与(?:背景|动机))?[ \u3000]+(?=[\w\"“《])"
+)
 _LEAD = re.compile(r"^\s*(?:>\s*)*(?:#{1,6}\s+|[-*+]\s+|\d+[.)、．]\s+)?")
 # What a number that answers looks like, by what is asked: a year is no accuracy.
 _YEAR = re.compile(r"(?:1[89]|20)\d\d(?!\d)|\d+\s?月")
@@ -163,7 +169,13 @@ def spans_of(text: str) -> list[tuple[int, int]]:
         found.append((start, end))
     if pending is not None:
         found.append((pending, len(text)))
-    return [_trimmed(text, s, e) for s, e in found if text[s:e].strip()]
+    return [_headless(text, *_trimmed(text, s, e)) for s, e in found if text[s:e].strip()]
+
+
+def _headless(text: str, start: int, end: int) -> tuple[int, int]:
+    while heading := _LOST_HEADING.match(text, start, end):
+        start = heading.end()
+    return start, end
 
 
 def _pieces(text: str) -> list[tuple[int, int]]:
