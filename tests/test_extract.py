@@ -198,6 +198,13 @@ def test_quotes_carry_offsets_into_the_document() -> None:
     assert found.citations[0].quote == "感受野是输出像素能看到的输入区域。"
 
 
+def test_a_citation_names_the_line_of_its_quote() -> None:
+    query, idf = ask("什么是感受野?")
+    text = "前面有别的内容。\n\n又一段。\n\n感受野是输出像素能看到的输入区域。"
+    found = extract(query, [passage(text)], idf, None)
+    assert [(c.quote[:3], c.source) for c in found.citations] == [("感受野", "corpus/1.md:5")]
+
+
 def test_the_order_is_that_of_the_note() -> None:
     query, idf = ask("训练有哪些步骤?")
     text = "训练的第一步是数据。训练的第二步是模型。训练的第三步是评估。"

@@ -115,6 +115,12 @@ class Passage:
     end: int
     scores: Mapping[str, float] = field(default_factory=dict)
 
+    def source_at(self, offset: int) -> str:
+        """`path:line` of the line that the character at `offset` of the text stands on."""
+        path, _, line = self.source.rpartition(":")
+        further = self.text.count("\n", 0, offset)
+        return f"{path}:{int(line) + further}" if path and line.isdecimal() else self.source
+
 
 @dataclass(frozen=True, slots=True)
 class Citation:
@@ -122,6 +128,7 @@ class Citation:
 
     Attributes:
         n: the number shown, from 1.
+        source: `path:line` of the quote's first line.
         quote: the words that support the sentence; `document.text[start:end]`.
     """
 

@@ -243,7 +243,7 @@ def _cite(citations: list[Citation], passage: Passage, start: int, end: int) -> 
             chunk_id=passage.chunk_id,
             document_id=passage.document_id,
             title=passage.title,
-            source=passage.source,
+            source=passage.source_at(start),
             quote=passage.text[start:end],
             start=passage.start + start,
             end=passage.start + end,

@@ -446,7 +446,7 @@ def _quoted(
                 chunk_id=passage.chunk_id,
                 document_id=passage.document_id,
                 title=passage.title,
-                source=passage.source,
+                source=passage.source_at(span.start),
                 quote=quote,
                 start=passage.start + span.start,
                 end=passage.start + span.end,
