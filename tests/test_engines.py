@@ -831,11 +831,46 @@ def test_a_vector_of_another_length_is_told(catalog: Catalog, tmp_path: Path) ->
 
 def test_old_files_go(catalog: Catalog, vectors: VectorEngine, tmp_path: Path) -> None:
     folder = tmp_path / "vectors"
-    (folder / "flat-1.faiss.4711").write_text("left by one that was killed")
+    (folder / "exact-1.bin.4711").write_text("left by one that was killed")
     put(catalog, {"d": "yolo"})
     vectors.catch_up(catalog)
     assert sorted(p.name for p in folder.iterdir()) == [
-        "coarse-2.faiss",
-        "flat-2.faiss",
+        "coarse-2.bin",
+        "exact-2.bin",
+        "keys-2.bin",
         STATE_FILE,
     ]
+
+
+@pytest.mark.parametrize("part", range(4))
+def test_a_flipped_bit_of_a_vector_is_noticed(tmp_path: Path, part: int) -> None:
+    """In any file, at any place, the state's own included."""
+    log = VectorLog((made_up(1, 60, 32, 0.5), ()), (made_up(2, 20, 32, 0.5), (103, 117)))
+    there = log.rows()
+    bits = random.Random(part)
+    for _ in range(25):
+        engine = VectorEngine(tmp_path / "vectors", 32, "e")
+        engine.catch_up(log)
+        files = sorted((tmp_path / "vectors").iterdir())
+        assert len(files) == 4
+        data = bytearray(files[part].read_bytes())
+        data[bits.randrange(len(data))] ^= 1 << bits.randrange(8)
+        files[part].write_bytes(data)
+        again = VectorEngine(tmp_path / "vectors", 32, "e")
+        assert again.commit == 0, files[part].name
+        again.catch_up(log)
+        for query in made_up(3, 2, 32, 0.5):
+            assert_exact(again, there, query, 12)
+
+
+def test_vectors_cut_short_are_made_anew(tmp_path: Path) -> None:
+    log = VectorLog((made_up(1, 60, 32, 0.5), ()))
+    VectorEngine(tmp_path / "vectors", 32, "e").catch_up(log)
+    for name in ("keys-1.bin", "exact-1.bin", "coarse-1.bin"):
+        file = tmp_path / "vectors" / name
+        for left in (0, 1, file.stat().st_size - 1):
+            file.write_bytes(file.read_bytes()[:left])
+            again = VectorEngine(tmp_path / "vectors", 32, "e")
+            assert again.commit == 0
+            again.catch_up(log)
+            assert_exact(again, log.rows(), made_up(1, 1, 32, 0.5)[0], 12)

@@ -392,7 +392,7 @@ def test_opening_without_an_index(make_home: Callable[..., Home]) -> None:
 def test_a_damaged_engine_heals_itself(indexed: Notes, home: Home) -> None:
     indexed.close()
     for path in home.index.rglob("*"):
-        if path.is_file() and path.suffix in (".faiss", ".idx", ".term"):
+        if path.is_file() and path.suffix in (".bin", ".idx", ".term"):
             path.write_bytes(path.read_bytes()[:50])
     with Retriever.open(home.path) as retriever:
         assert retriever.search("随机丢弃")[0].source == "corpus/feed-1.txt:4"

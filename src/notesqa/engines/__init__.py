@@ -12,8 +12,9 @@ import errno
 import json
 import os
 import shutil
+import zlib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Protocol
 
@@ -21,6 +22,7 @@ from notesqa.errors import CatalogError
 from notesqa.records import Entry
 
 STATE_FILE = "state.json"
+_CHECKSUM = "checksum"
 _LONGEST_WAIT_SECONDS = 600
 _MOST_TRIES = 5
 
@@ -69,6 +71,9 @@ class State:
         )
 
 
+_TOLD = {told.name for told in fields(State)}
+
+
 def still_kept(state: State | None, log: ChangeLog) -> bool:
     """Whether the catalog still holds every chunk of the state's commit.
 
@@ -81,6 +86,9 @@ def read_state(folder: Path) -> State | None:
     """The state kept in `folder`, or None where there is none to be relied on."""
     try:
         raw = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
+        # Who wrote before there was a checksum left none.
+        if raw.pop(_CHECKSUM, None) not in (None, _checksum(raw)) or raw.keys() - _TOLD:
+            return None
         files = tuple(str(name) for name in raw["files"])
         if not files or any(Path(name).name != name for name in files):
             return None
@@ -93,8 +101,14 @@ def read_state(folder: Path) -> State | None:
 def write_state(folder: Path, state: State) -> None:
     """Replace the state in one step."""
     temporary = folder / f"{STATE_FILE}.{os.getpid()}"
-    temporary.write_text(json.dumps(asdict(state)), encoding="utf-8")
+    told = asdict(state)
+    told[_CHECKSUM] = _checksum(told)
+    temporary.write_text(json.dumps(told), encoding="utf-8")
     temporary.replace(folder / STATE_FILE)
+
+
+def _checksum(told: Mapping[str, object]) -> int:
+    return zlib.crc32(json.dumps(told, sort_keys=True).encode())
 
 
 @contextlib.contextmanager

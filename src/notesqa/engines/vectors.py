@@ -5,14 +5,19 @@ CPU scans in a third of the time. What comes near in the scan is scored with the
 vectors; how far a coarse score can be from the exact one is known, so that the scan also
 tells whether it has missed anything, and goes on where it may have. With a GPU the exact
 vectors are cloned to it and scanned there.
+
+The files are bare arrays, one row a chunk in the order of the keys, and their checksums
+stand in the state: no byte of them is relied on before it was looked at.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import threading
-from collections.abc import Iterator, Sequence
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 _BATCH = 8192
 _LARGEST = 127
 """Of what 8 bits hold, on both sides of zero."""
+_ZERO = 128
+"""What FAISS adds to a coarse component, to keep it without a sign."""
 _LEAST_REACH = 1e-6
 # Measured with the built-in embedder at 98,609 chunks: 4 times as many as are wanted were
 # enough to be certain for 99 of 100 questions, 6 times for all.
@@ -44,11 +51,19 @@ def gpus() -> int:
     return int(faiss.get_num_gpus())
 
 
-def _quantized(dimension: int, kind: int) -> Any:
-    index = faiss.IndexScalarQuantizer(dimension, kind, faiss.METRIC_INNER_PRODUCT)
-    # These kinds learn nothing, but FAISS takes nothing in before.
-    index.train(np.zeros((1, dimension), dtype=np.float32))
+def _index(kind: int, codes: NDArray[Any]) -> Any:
+    """A FAISS index of rows as it keeps them itself."""
+    index = faiss.IndexScalarQuantizer(codes.shape[1], kind, faiss.METRIC_INNER_PRODUCT)
+    faiss.copy_array_to_vector(codes.view(np.uint8).ravel(), index.codes)
+    index.ntotal = len(codes)
+    index.is_trained = True
     return index
+
+
+def _codes(index: Any, dtype: type[np.generic]) -> NDArray[Any]:
+    """The rows of a FAISS index, where it keeps them: only as long as it lives."""
+    codes = faiss.rev_swig_ptr(index.codes.data(), index.codes.size())
+    return np.asarray(codes).view(dtype).reshape(index.ntotal, index.d)
 
 
 def _parameters(selector: Any) -> Any:
@@ -57,120 +72,202 @@ def _parameters(selector: Any) -> Any:
     return parameters
 
 
-def _on_gpu(exact: Any) -> Any:
-    if not gpus() or not exact.ntotal:
-        return None
-    # Ids stay on the CPU: IndexIDMap is not a GPU index.
-    return faiss.index_cpu_to_gpu(
-        faiss.StandardGpuResources(), 0, faiss.downcast_index(exact.index)
-    )
-
-
-def _pairs(keys: NDArray[np.int64], scores: NDArray[np.float32]) -> list[tuple[int, float]]:
-    return [pair for pair in zip(keys.tolist(), scores.tolist(), strict=True) if pair[0] >= 0]
-
-
-# -- the coarse vectors ----------------------------------------------------------------
+# -- what is kept ----------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
-class _Coarse:
-    """Coarse vectors with what is known of them; see `_Vectors`."""
+class _Rows:
+    """The vectors of chunks, one row each.
 
-    index: Any
+    Attributes:
+        keys: of the chunks, ascending; int64, shape `(n,)`.
+        exact: half precision, shape `(n, dimension)`.
+        coarse: the same times `scale`, rounded, plus `_ZERO`; uint8.
+        error: the farthest that a coarse vector divided by `scale` lies from its exact one.
+        longest: no coarse vector divided by `scale` is longer.
+    """
+
+    keys: NDArray[np.int64]
+    exact: NDArray[np.float16]
+    coarse: NDArray[np.uint8]
     scale: float
     error: float
     longest: float
 
+    @classmethod
+    def anew(cls, keys: NDArray[np.int64], exact: NDArray[np.float16]) -> _Rows:
+        """With the finest scale that holds every component."""
+        scale = _LARGEST / max(_reach(exact), _LEAST_REACH)
+        return cls(keys, exact, *_rounded(exact, scale))
 
+    def without(self, gone: Sequence[int]) -> _Rows:
+        """All but the chunks with these keys."""
+        left = ~np.isin(self.keys, np.array(gone, dtype=np.int64))
+        return _Rows(
+            self.keys[left], self.exact[left], self.coarse[left],
+            self.scale, self.error, self.longest,
+        )  # fmt: skip
+
+    def extended(self, keys: NDArray[np.int64], exact: NDArray[np.float16]) -> _Rows:
+        """With more of them, all of whose keys come later."""
+        keys, all_exact = np.concatenate([self.keys, keys]), np.concatenate([self.exact, exact])
+        if not _reach(exact) * self.scale <= _LARGEST:
+            return _Rows.anew(keys, all_exact)
+        coarse, _, error, longest = _rounded(exact, self.scale)
+        return _Rows(
+            keys, all_exact, np.concatenate([self.coarse, coarse]),
+            self.scale, max(self.error, error), max(self.longest, longest),
+        )  # fmt: skip
+
+
+def _batches(exact: NDArray[np.float16]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """In single precision, with the position of the first of each batch."""
+    for start in range(0, len(exact), _BATCH):
+        yield start, exact[start : start + _BATCH].astype(np.float32)
+
+
+def _reach(exact: NDArray[np.float16]) -> float:
+    """The largest component."""
+    return max((float(np.abs(rows).max()) for _, rows in _batches(exact)), default=0.0)
+
+
+def _rounded(
+    exact: NDArray[np.float16], scale: float
+) -> tuple[NDArray[np.uint8], float, float, float]:
+    """The coarse vectors, their scale, error and greatest length; see `_Rows`."""
+    coarse = np.empty(exact.shape, dtype=np.uint8)
+    error = longest = 0.0
+    for start, rows in _batches(exact):
+        whole = np.rint(rows * np.float32(scale))
+        coarse[start : start + len(rows)] = whole + _ZERO
+        whole /= np.float32(scale)
+        longest = max(longest, float(np.linalg.norm(whole, axis=1).max()))
+        error = max(error, float(np.linalg.norm(rows - whole, axis=1).max()))
+    return coarse, scale, error, longest
+
+
+_ARRAYS = {"keys": np.int64, "exact": np.float16, "coarse": np.uint8}
 _FIGURES = ("scale", "error", "longest")
 
 
-def _batches(exact: Any, first: int) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """Vectors from a position on, with that of the first of each batch."""
-    for start in range(first, exact.ntotal, _BATCH):
-        yield start, exact.index.reconstruct_n(start, min(_BATCH, exact.ntotal - start))
+def _checksum(array: NDArray[Any]) -> int:
+    return zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data)
 
 
-def _reach(exact: Any, first: int) -> float:
-    """The largest component of the vectors from a position on."""
-    return max((float(np.abs(rows).max()) for _, rows in _batches(exact, first)), default=0.0)
+def _written(folder: Path, head: int, rows: _Rows) -> tuple[tuple[str, ...], dict[str, float]]:
+    """Write the files of a commit; their names, and what else the state has to tell."""
+    names, figures = [], {name: float(getattr(rows, name)) for name in _FIGURES}
+    for kind in _ARRAYS:
+        array = getattr(rows, kind)
+        names.append(f"{kind}-{head}.bin")
+        figures[kind] = _checksum(array)
+        temporary = folder / f"{names[-1]}.{os.getpid()}"
+        array.tofile(temporary)
+        temporary.replace(folder / names[-1])
+    return tuple(names), figures
 
 
-def _anew(exact: Any) -> _Coarse:
-    """Coarse vectors of all exact ones; the scale is the finest that holds every component."""
-    dimension = exact.d
-    empty = faiss.IndexIDMap(_quantized(dimension, faiss.ScalarQuantizer.QT_8bit_direct_signed))
-    scale = _LARGEST / max(_reach(exact, 0), _LEAST_REACH)
-    return _filled(_Coarse(empty, scale, 0.0, 0.0), exact, 0)
+def _read(
+    folder: Path, names: Sequence[str], figures: Mapping[str, float], dimension: int
+) -> _Rows:
+    """The inverse of `_written`.
 
-
-def _extended(former: _Coarse, exact: Any, first: int) -> _Coarse | None:
-    """The coarse vectors with those from a position on; None where one is beyond the scale."""
-    if not _reach(exact, first) * former.scale <= _LARGEST:
-        return None
-    return _filled(former, exact, first)
-
-
-def _filled(coarse: _Coarse, exact: Any, first: int) -> _Coarse:
-    keys = faiss.vector_to_array(exact.id_map)
-    error, longest = coarse.error, coarse.longest
-    for start, rows in _batches(exact, first):
-        whole = np.rint(rows * np.float32(coarse.scale))
-        coarse.index.add_with_ids(whole, keys[start : start + len(rows)])
-        whole /= np.float32(coarse.scale)
-        longest = max(longest, float(np.linalg.norm(whole, axis=1).max()))
-        error = max(error, float(np.linalg.norm(rows - whole, axis=1).max()))
-    return _Coarse(coarse.index, coarse.scale, error, longest)
-
-
-def _scanned(
-    vectors: _Vectors, query: NDArray[np.float32], limit: int, wanted: int, selector: Any
-) -> list[tuple[int, float]] | None:
-    """The nearest by a coarse scan that looks at `wanted`; None where others may be nearer.
-
-    With q' and x' for the coarse forms, |q·x - q'·x'| = |q·(x - x') + (q - q')·x'|, which is
-    at most |q| `error` + |q - q'| `longest`.
+    Raises:
+        OSError, ValueError, KeyError, MemoryError: the files are not as they were written.
     """
-    scale = _LARGEST / max(float(np.abs(query).max()), _LEAST_REACH)
-    whole = np.rint(query * np.float32(scale))
-    rough, keys = vectors.coarse.search(whole[None, :], wanted, params=_parameters(selector))
-    found = keys[0][keys[0] >= 0]
-    if len(found) < limit and selector is None:
-        return None
-    scores = vectors.exact.reconstruct_batch(found) @ query
-    order = np.lexsort((found, -scores))[:limit]
-    if len(found) == wanted:
-        margin = (
-            float(np.linalg.norm(query)) * vectors.error
-            + float(np.linalg.norm(query - whole / scale)) * vectors.longest
-            + _ROUNDING
-        )
-        # Whatever the scan left out has at most the last rough score.
-        unseen = float(rough[0, len(found) - 1]) / (scale * vectors.scale) + margin
-        if not unseen < scores[order[-1]]:
-            return None
-    return _pairs(found[order], scores[order])
+    arrays = []
+    for (kind, dtype), name in zip(_ARRAYS.items(), names, strict=True):
+        array = np.fromfile(folder / name, dtype=dtype)
+        if _checksum(array) != figures[kind]:
+            raise ValueError(f"{name} is damaged")
+        arrays.append(array)
+    keys, exact, coarse = arrays
+    shape = len(keys), dimension
+    return _Rows(keys, exact.reshape(shape), coarse.reshape(shape), *(figures[n] for n in _FIGURES))
+
+
+# -- what is searched ------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class _Vectors:
-    """An open index.
+    """An open index; what FAISS finds are positions of rows.
 
     Attributes:
-        exact: vectors in half precision by their keys.
-        coarse: the same vectors times `scale`, rounded.
-        error: the farthest that a coarse vector divided by `scale` lies from its exact one.
-        longest: no coarse vector divided by `scale` is longer.
-        gpu: the exact vectors on a GPU, without their keys, or None.
+        rows: what is kept, in the memory of `exact` and `scan`.
+        exact: the exact vectors in FAISS.
+        scan: the coarse ones.
+        gpu: `exact` on a GPU, or None.
     """
 
+    rows: _Rows
     exact: Any
-    coarse: Any
-    scale: float
-    error: float
-    longest: float
+    scan: Any
     gpu: Any
+
+    @classmethod
+    def of(cls, rows: _Rows) -> _Vectors:
+        exact = _index(faiss.ScalarQuantizer.QT_fp16, rows.exact)
+        scan = _index(faiss.ScalarQuantizer.QT_8bit_direct_signed, rows.coarse)
+        gpu = None
+        if len(rows.keys):
+            # Not twice in memory.
+            rows = dataclasses.replace(
+                rows, exact=_codes(exact, np.float16), coarse=_codes(scan, np.uint8)
+            )
+            if gpus():
+                gpu = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, exact)
+        return cls(rows, exact, scan, gpu)
+
+    def positions(self, keys: Sequence[int]) -> NDArray[np.int64]:
+        """Where those of the chunks stand that are indexed, in the order of `keys`."""
+        wanted, known = np.array(keys, dtype=np.int64), self.rows.keys
+        at = np.searchsorted(known, wanted)
+        there = at < len(known)
+        there[there] = known[at[there]] == wanted[there]
+        return at[there]
+
+    def pairs(
+        self, positions: NDArray[np.int64], scores: NDArray[np.float32]
+    ) -> list[tuple[int, float]]:
+        """Keys with their scores."""
+        return list(zip(self.rows.keys[positions].tolist(), scores.tolist(), strict=True))
+
+    def cosines(
+        self, positions: NDArray[np.int64], query: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """By the exact vectors."""
+        return self.rows.exact[positions].astype(np.float32) @ query
+
+    def scanned(
+        self, query: NDArray[np.float32], limit: int, wanted: int, selector: Any
+    ) -> list[tuple[int, float]] | None:
+        """The nearest by a coarse scan that looks at `wanted`; None where others may be nearer.
+
+        With q' and x' for the coarse forms, |q·x - q'·x'| = |q·(x - x') + (q - q')·x'|, which
+        is at most |q| `error` + |q - q'| `longest`.
+        """
+        rows = self.rows
+        scale = _LARGEST / max(float(np.abs(query).max()), _LEAST_REACH)
+        whole = np.rint(query * np.float32(scale))
+        rough, at = self.scan.search(whole[None, :], wanted, params=_parameters(selector))
+        found = at[0][at[0] >= 0]
+        if len(found) < limit and selector is None:
+            return None
+        scores = self.cosines(found, query)
+        # Positions are in the order of keys.
+        order = np.lexsort((found, -scores))[:limit]
+        if len(found) == wanted:
+            margin = (
+                float(np.linalg.norm(query)) * rows.error
+                + float(np.linalg.norm(query - whole / scale)) * rows.longest
+                + _ROUNDING
+            )
+            # Whatever the scan left out has at most the last rough score.
+            unseen = float(rough[0, len(found) - 1]) / (scale * rows.scale) + margin
+            if not unseen < scores[order[-1]]:
+                return None
+        return self.pairs(found[order], scores[order])
 
 
 class VectorEngine(Follower[_Vectors]):
@@ -191,22 +288,16 @@ class VectorEngine(Follower[_Vectors]):
         self._embedder = embedder
         # An index on a GPU takes one search at a time.
         self._gpu_lock = threading.Lock()
-        super().__init__(folder, f"2/{dimension}/{embedder}")
+        super().__init__(folder, f"3/{dimension}/{embedder}")
 
     def _open(self, state: State) -> _Vectors | None:
         if state.recipe != self._recipe:
             return None
         try:
-            read: list[Any] = [faiss.read_index(str(self._folder / f)) for f in state.files]
-            exact, coarse = read
-            scale, error, longest = (state.figures[name] for name in _FIGURES)
-            keys, others = (faiss.vector_to_array(index.id_map) for index in read)
-        except (RuntimeError, MemoryError, OSError, ValueError, KeyError, AttributeError):
+            return _Vectors.of(_read(self._folder, state.files, state.figures, self._dimension))
+        except (RuntimeError, MemoryError, OSError, ValueError, KeyError):
             # Derived data: catch_up makes it anew.
             return None
-        if not exact.d == coarse.d == self._dimension or not np.array_equal(keys, others):
-            return None
-        return _Vectors(exact, coarse, scale, error, longest, _on_gpu(exact))
 
     def _reason(self, error: Exception) -> str:
         # FAISS tells where in its source before it tells what.
@@ -220,58 +311,39 @@ class VectorEngine(Follower[_Vectors]):
     def _begin(
         self, log: ChangeLog, head: int, progress: Progress | None
     ) -> tuple[State, _Vectors]:
-        exact = faiss.IndexIDMap2(_quantized(self._dimension, faiss.ScalarQuantizer.QT_fp16))
-        self._add(exact, log, 0, head, progress)
-        return self._save(exact, _anew(exact), log, head)
+        return self._save(_Rows.anew(*self._came(log, 0, head, progress)), log, head)
 
     def _advance(
         self, index: _Vectors, state: State, log: ChangeLog, head: int, progress: Progress | None
     ) -> tuple[State, _Vectors]:
-        exact, coarse = index.exact, index.coarse
-        gone = np.array(log.removed(state.commit, head), dtype=np.int64)
-        if len(gone):
-            exact.remove_ids(gone)
-            coarse.remove_ids(gone)
-        first = exact.ntotal
-        self._add(exact, log, state.commit, head, progress)
-        former = _Coarse(coarse, index.scale, index.error, index.longest)
-        return self._save(exact, _extended(former, exact, first) or _anew(exact), log, head)
+        kept = index.rows.without(log.removed(state.commit, head))
+        return self._save(kept.extended(*self._came(log, state.commit, head, progress)), log, head)
 
-    def _add(
-        self, exact: Any, log: ChangeLog, since: int, head: int, progress: Progress | None
-    ) -> None:
+    def _came(
+        self, log: ChangeLog, since: int, head: int, progress: Progress | None
+    ) -> tuple[NDArray[np.int64], NDArray[np.float16]]:
+        """Keys and vectors of the chunks that came between two commits."""
         total = log.count(since, head)
-        done = 0
+        keys: list[int] = []
+        vectors = bytearray()
         stream = log.vectors(since, head, self._embedder)
         while batch := list(itertools.islice(stream, _BATCH)):
-            vectors = np.frombuffer(b"".join(row for _, row in batch), dtype=np.float16)
-            exact.add_with_ids(
-                vectors.reshape(len(batch), self._dimension).astype(np.float32),
-                np.array([key for key, _ in batch], dtype=np.int64),
-            )
-            done += len(batch)
+            keys += [key for key, _ in batch]
+            vectors += b"".join([row for _, row in batch])
             if progress:
-                progress(done, total)
+                progress(len(keys), total)
+        exact = np.frombuffer(vectors, dtype=np.float16).reshape(len(keys), self._dimension)
+        return np.array(keys, dtype=np.int64), exact
 
-    def _save(
-        self, exact: Any, coarse: _Coarse, log: ChangeLog, head: int
-    ) -> tuple[State, _Vectors]:
-        names = (f"flat-{head}.faiss", f"coarse-{head}.faiss")
-        for name, index in zip(names, (exact, coarse.index), strict=True):
-            temporary = self._folder / f"{name}.{os.getpid()}"
-            faiss.write_index(index, str(temporary))
-            temporary.replace(self._folder / name)
-        figures = (coarse.scale, coarse.error, coarse.longest)
-        state = State(
-            log.identity, self._recipe, head, names, dict(zip(_FIGURES, figures, strict=True))
-        )
-        return state, _Vectors(exact, coarse.index, *figures, _on_gpu(exact))
+    def _save(self, rows: _Rows, log: ChangeLog, head: int) -> tuple[State, _Vectors]:
+        names, figures = _written(self._folder, head, rows)
+        return State(log.identity, self._recipe, head, names, figures), _Vectors.of(rows)
 
     # -- searching -------------------------------------------------------------
 
     def size(self) -> int:
         """How many chunks are indexed."""
-        return int(self._ready().exact.ntotal)
+        return len(self._ready().rows.keys)
 
     def search(
         self, query: NDArray[np.float32], limit: int, allowed: Sequence[int] | None = None
@@ -283,46 +355,31 @@ class VectorEngine(Follower[_Vectors]):
             allowed: only these keys, where given.
         """
         vectors = self._ready()
-        limit = min(limit, vectors.exact.ntotal)
-        if limit < 1 or (allowed is not None and not allowed):
+        positions = None if allowed is None else vectors.positions(allowed)
+        most = len(vectors.rows.keys) if positions is None else len(positions)
+        limit = min(limit, most)
+        if limit < 1:
             return []
         query = np.ascontiguousarray(query, dtype=np.float32)
-        if vectors.gpu is not None and allowed is None:
+        if vectors.gpu is not None and positions is None:
             with self._gpu_lock:
-                scores, positions = vectors.gpu.search(query[None, :], limit)
-            known = faiss.vector_to_array(vectors.exact.id_map)
-            return _pairs(np.where(positions < 0, -1, known[positions])[0], scores[0])
+                scores, at = vectors.gpu.search(query[None, :], limit)
+            return vectors.pairs(at[0][at[0] >= 0], scores[0][at[0] >= 0])
         # FAISS shares out questions, not vectors: for one question a second thread only
         # waits, which on two busy cores took 44 ms where one thread took 8.
         faiss.omp_set_num_threads(1)
-        selector = None
-        if allowed is not None:
-            selector = faiss.IDSelectorBatch(np.array(allowed, dtype=np.int64))
-        most = len(allowed) if allowed is not None else vectors.exact.ntotal
+        selector = None if positions is None else faiss.IDSelectorBatch(positions)
         wanted = _OVERSAMPLING * limit
         while wanted < min(most, _MOST_SCANNED):
-            found = _scanned(vectors, query, limit, wanted, selector)
+            found = vectors.scanned(query, limit, wanted, selector)
             if found is not None:
                 return found
             wanted *= _WIDER
-        scores, keys = vectors.exact.search(query[None, :], limit, params=_parameters(selector))
-        return _pairs(keys[0], scores[0])
+        scores, at = vectors.exact.search(query[None, :], limit, params=_parameters(selector))
+        return vectors.pairs(at[0][at[0] >= 0], scores[0][at[0] >= 0])
 
     def scores(self, query: NDArray[np.float32], keys: Sequence[int]) -> dict[int, float]:
         """Cosine of `query` with each of `keys`; keys that are not indexed are left out."""
-        exact = self._ready().exact
-        if not keys:
-            return {}
-        try:
-            rows = exact.reconstruct_batch(np.array(keys, dtype=np.int64))
-            return dict(zip(keys, (rows @ query).tolist(), strict=True))
-        except RuntimeError:
-            pass  # One of them is not indexed; the others are.
-        found = {}
-        for key in keys:
-            try:
-                row = exact.reconstruct(int(key))
-            except RuntimeError:
-                continue
-            found[key] = float(row @ query)
-        return found
+        vectors = self._ready()
+        positions = vectors.positions(keys)
+        return dict(vectors.pairs(positions, vectors.cosines(positions, query)))
