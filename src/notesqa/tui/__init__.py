@@ -31,6 +31,7 @@ def run(home: Home, settings: Settings, *, question: str = "") -> int:
     # The threads of the app that read what comes from there give way sooner than else.
     sys.setswitchinterval(0.001)
     with ask(settings.tui.formulas) as asked:  # the terminal answers while the app is imported
+        _without_ssl()
         from notesqa.tui.app import NotesApp
 
         app = NotesApp(
@@ -43,6 +44,15 @@ def run(home: Home, settings: Settings, *, question: str = "") -> int:
         )
     app.run()
     return app.return_code or 0
+
+
+def _without_ssl() -> None:
+    """Import asyncio without the largest of its parts, which nothing in this process uses."""
+    if "asyncio" not in sys.modules and "ssl" not in sys.modules:
+        sys.modules["ssl"] = None  # type: ignore[assignment]
+        import asyncio  # noqa: F401
+
+        del sys.modules["ssl"]
 
 
 def serve(home: Home, settings: Settings, port: int = 8765) -> int:

@@ -19,6 +19,7 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.command import CommandPalette, Provider
 from textual.geometry import Offset
+from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from notesqa.tui.remote import Behind
     from notesqa.tui.rubbish import Rubbish
 
+_PLACES = Path(__file__).with_name("places.tcss")
 _QUIT_SECONDS = 2.0
 _SWEEP_SECONDS = 3.0
 _TOLD_CELLS = 22
@@ -112,7 +114,8 @@ class NotesApp(Hearing):
         self._lifeline = Lifeline(self._draft.flush)
         self.driver_class = self._lifeline.driver(self.driver_class)
         self._check_keys()
-        self._typed_before = terminal.typed if terminal else ""
+        # Until there is a line to type in; None once there is.
+        self._early: list[Message] | None = list(keys_of(terminal.typed)) if terminal else []
         self.gallery = self._gallery(terminal)
 
     # -- life ---------------------------------------------------------------------
@@ -200,16 +203,23 @@ class NotesApp(Hearing):
         if not self.is_screen_installed("search"):
             for name, screen in _other_screens().items():
                 self.install_screen(screen(self.words), name)
+            self.stylesheet.read(_PLACES)
+            self.stylesheet.parse()
 
     def _begin(self) -> None:
         """It is painted: show what was typed before, and load the rest beside the typing."""
-        line = self.ask_screen.question
         if draft := self._first_question or self._draft.load():
-            line.value = draft + line.value
-            line.cursor_position = len(line.value)
-        for event in keys_of(self._typed_before):
-            self.post_message(event)
+            self.ask_screen.question.value = draft
+            self.ask_screen.question.cursor_position = len(draft)
+        self.call_later(self._type_early)
         threading.Thread(target=self._load, name="notesqa-load", daemon=True).start()
+
+    async def _type_early(self) -> None:
+        # In the app's own queue, so that nothing that is typed now comes between.
+        early, self._early = self._early or [], None
+        for message in early:
+            if isinstance(message, events.Event):
+                await self.on_event(message)
 
     def _load(self) -> None:
         from notesqa.tui import desk, remote  # noqa: F401 - loaded here, not in the app's thread
@@ -371,7 +381,10 @@ class NotesApp(Hearing):
             self.desk.cancel_index()
 
     async def on_event(self, event: events.Event) -> None:
-        """Know when a key was last pressed."""
+        """Keep keys until there is a line to type in; know when one was last pressed."""
+        if self._early is not None and isinstance(event, events.Key | events.Paste):
+            self._early.append(event)
+            return
         if isinstance(event, events.Key) and event.is_printable:
             self._typed = time.monotonic()
         await super().on_event(event)

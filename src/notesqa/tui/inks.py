@@ -41,7 +41,7 @@ INKS: Mapping[str, str] = {
     "here": "bold underline $primary",
     "key": "bold $footer-key-foreground",
     "key-does": "$footer-description-foreground",
-    "key-hovered": "on $block-hover-background",
+    "key-hovered": "on $block-cursor-background",
     "key-off": "dim",
     "link": "underline $secondary",
     "mark-quote": "underline $mark-text on $mark",

@@ -6,6 +6,7 @@ Nobody is asked who is known not to answer; what was typed meanwhile is kept.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import re
@@ -136,6 +137,20 @@ class Asking:
             if not data:
                 break
             self._heard += data
+        self._heard += self._rest_of_character()
+
+    def _rest_of_character(self) -> bytes:
+        """What follows where a character was read by half."""
+        decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        decoder.decode(self._heard)
+        rest = b""
+        while decoder.getstate()[0] and select.select([self._in], [], [], 0.01)[0]:
+            byte = os.read(self._in, 1)
+            if not byte:
+                break
+            decoder.decode(byte)
+            rest += byte
+        return rest
 
 
 def understood(heard: bytes, cell: Cell | None, environ: Mapping[str, str]) -> Terminal:
