@@ -11,6 +11,7 @@ export CMAKE_BUILD_PARALLEL_LEVEL ?= $(shell getconf _NPROCESSORS_ONLN 2>/dev/nu
 .PHONY: run test check format install train bench clean
 
 run: install
+	@$(BIN)/python -m compileall -q src/notesqa
 	@$(BIN)/notesqa --home . index
 	@if [ -t 0 ] && [ -t 1 ]; then \
 		$(BIN)/notesqa --home .; \
@@ -43,6 +44,8 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@echo "Setting up $(VENV) (the first time compiles llama.cpp: about 10 minutes on two cores) …"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --editable '.[llm,pictures,serve,dev]'
+	@# As pip compiles what it does not leave in place: else each start may compile it anew.
+	@$(BIN)/python -m compileall -q src/notesqa
 	@touch $@
 
 # DIR of the data: train/, terms.jsonl (see training/README.md).
