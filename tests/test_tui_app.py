@@ -394,6 +394,50 @@ async def test_reading_following_a_link_and_going_back(tmp_path: Path) -> None:
         await s.says("没有更晚的了")
 
 
+async def test_the_outline_follows_the_reader(tmp_path: Path) -> None:
+    async with session(tmp_path, size=(170, 18)) as s:
+        await s.until(lambda: s.app.documents)
+        s.app.read("regularization")
+        await s.says("arg max")
+        outline = s.app.screen.query_one("#outline", OptionList)
+        await s.until(lambda: outline.highlighted == 0)
+        surface = s.app.screen.query_one(Surface)
+        await s.press("end")
+        await s.until(lambda: surface.is_vertical_scroll_end and outline.highlighted == 1)
+        await s.press("home")
+        await s.until(lambda: surface.scroll_y == 0 and outline.highlighted == 0)
+        # Opened at a place, it is that place which is read, also below another heading.
+        place = s.notes.store["regularization"].text.index("坐标轴上")
+        s.app.read("regularization", (place, place + 4))
+        await s.until(lambda: surface.scroll_y > 0 and outline.highlighted == 1)
+
+
+async def test_the_palette_begins_with_what_people_want(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.until(lambda: s.app.documents)
+
+        async def names() -> list[str]:
+            await s.press("ctrl+p")
+            await s.until(lambda: s.app.screen.query("CommandList"))
+            shown = s.app.screen.query_one("CommandList", OptionList)
+            await s.until(lambda: shown.option_count > 5)
+            await s.press("escape")
+            return [str(option.prompt).split()[0] for option in shown.options]
+
+        empty = await names()
+        assert empty[:4] == ["新对话", "检索", "笔记", "历史"]
+        assert "取消收录" not in empty and "复制回答" not in empty
+        assert empty[-1] == "退出"
+        await s.ask()
+        answered = await names()
+        assert answered[:3] == ["新对话", "复制回答", "整篇笔记"]
+        s.notes.gate.clear()
+        await s.press("ctrl+r")
+        await s.until(lambda: s.app.desk.indexing)
+        assert "取消收录" in await names()
+        s.notes.gate.set()
+
+
 async def test_outline_and_formula_source(tmp_path: Path) -> None:
     async with session(tmp_path, size=(120, 24)) as s:
         await s.until(lambda: s.app.documents)

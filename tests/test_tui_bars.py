@@ -29,11 +29,11 @@ async def test_it_says_what_keys_do_where_the_focus_is(tmp_path: Path) -> None:
     async with shown.run_test(size=(120, 40)) as pilot:
         await pilot.pause()
         assert "上次所问" in line(shown)
-        assert "下一条" not in line(shown)
+        assert "下一引用" not in line(shown)
         shown.ask_screen.talk.focus()
         await pilot.pause()
         await pilot.pause()
-        assert "下一条" in line(shown)
+        assert "下一引用" in line(shown)
         assert "上次所问" not in line(shown)
 
 

@@ -14,6 +14,7 @@ from textual.widgets import Input
 
 from notesqa.config import Settings, TuiSettings
 from notesqa.tui.app import NotesApp
+from notesqa.tui.terminal import Terminal
 from notesqa.tui.theme import DARK, LIGHT
 from tests.test_tui_stories import (
     EVERYWHERE,
@@ -153,7 +154,8 @@ def shown_as(colour: Color, system: ColorSystem) -> tuple[int, ...]:
 async def faint(story: Story, home: Path, theme: str, system: ColorSystem) -> set[str]:
     """Letters that have too little contrast, with their colours; of a dialog only its own."""
     notes = FakeNotes(home, documents=() if story is first_run else DOCUMENTS)
-    app = NotesApp(lambda: notes, Settings(tui=TuiSettings(language="zh", theme=theme)))  # type: ignore[arg-type,return-value]
+    settings = Settings(tui=TuiSettings(language="zh", theme=theme))
+    app = NotesApp(lambda: notes, settings, terminal=Terminal())  # type: ignore[arg-type,return-value]
     found: set[str] = set()
     async with app.run_test(size=SIZE) as pilot:
         await until(pilot, lambda: app.status is not None)

@@ -187,7 +187,7 @@ class FakeNotes:
             replaced=(("超多分类的Softmax", "DeepFace 与 DeepID"),) if new else (),
             new_titles=tuple(d.title for d in new),
             copied=(),
-            unread=(("corpus/bad.txt", "is binary"),) if new else (),
+            unread=(("corpus/bad.txt", "binary file"),) if new else (),
             failed=(),
             embedded=3 * len(new),
             seconds=1.2,

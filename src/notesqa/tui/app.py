@@ -21,6 +21,7 @@ from textual.command import CommandPalette, Provider
 from textual.geometry import Offset
 from textual.message import Message
 from textual.screen import Screen
+from textual.theme import Theme
 from textual.widgets import Input
 
 from notesqa.config import Settings
@@ -113,9 +114,14 @@ class NotesApp(Hearing):
         self._began = 0.0
         self._lifeline = Lifeline(self._draft.flush)
         self.driver_class = self._lifeline.driver(self.driver_class)
+<<<<<<< HEAD
         self._check_keys()
         # Until there is a line to type in; None once there is.
         self._early: list[Message] | None = list(keys_of(terminal.typed)) if terminal else []
+=======
+        self._check_keys(themes_for(self.console.color_system) if terminal else THEMES)
+        self._typed_before = terminal.typed if terminal else ""
+>>>>>>> 06c24b2 (Errors, reasons and what engines say are in the language of the screen; the palette begins with what people want; the outline follows the reader; help by where a key works; toasts hide neither the line nor half a character)
         self.gallery = self._gallery(terminal)
 
     # -- life ---------------------------------------------------------------------
@@ -134,7 +140,7 @@ class NotesApp(Hearing):
 
         return gallery_for(terminal, self.console.color_system)
 
-    def _check_keys(self) -> None:
+    def _check_keys(self, looks: Sequence[Theme]) -> None:
         keys = self.settings.tui.keys
         known = sorted(action_names()) if keys else []
         for name in keys:
@@ -150,7 +156,7 @@ class NotesApp(Hearing):
                 f"[tui] has no theme {self.settings.tui.theme}", f"known: {', '.join(themes)}"
             )
         self.set_keymap(dict(keys))
-        for theme in themes_for(self.console.color_system):
+        for theme in looks:
             self.register_theme(theme)
         self.theme = self.settings.tui.theme
 
@@ -287,6 +293,11 @@ class NotesApp(Hearing):
             self.pop_screen()
         if place != "ask":
             self.push_screen(place)
+
+    def get_key_display(self, binding: Binding) -> str:
+        """How a key is called: F1, not f1, as on the key itself."""
+        shown = super().get_key_display(binding)
+        return shown.upper() if binding.key[:1] == "f" and binding.key[1:].isdigit() else shown
 
     def key_of(self, action: str) -> str:
         """The key of an action as it is shown, also when it was remapped."""
@@ -461,7 +472,8 @@ class NotesApp(Hearing):
         if isinstance(self.screen, Page):
             self.screen.dismiss("")
             return
-        lines: list[Line | tuple[Piece, ...]] = []
+        here: list[Line | tuple[Piece, ...]] = []
+        anywhere: list[Line | tuple[Piece, ...]] = []
         seen: set[tuple[str, str]] = set()
         for active in self.screen.active_bindings.values():
             binding = active.binding
@@ -473,7 +485,10 @@ class NotesApp(Hearing):
                 continue
             seen.add((binding.description, binding.action))
             does = Piece(pad(binding.description, _TOLD_CELLS))
-            lines.append((Piece(f"{key:>9}  ", "accent"), does, Piece(binding.id or "", "dim")))
+            line = (Piece(f"{key:>6}  ", "accent"), does, Piece(binding.id or "", "dim"))
+            (anywhere if active.node is self else here).append(line)
+        lines = [(Piece(self.words("keys_here"), "heading-3"),), *here, BLANK]
+        lines += [(Piece(self.words("keys_anywhere"), "heading-3"),), *anywhere]
         lines += [BLANK, (Piece(self.words("search_hint"), "dim"),)]
         lines.append((Piece(self.words("keys_hint"), "dim"),))
         self.push_screen(Page(self.words("help"), lines))

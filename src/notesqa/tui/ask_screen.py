@@ -82,7 +82,7 @@ class Answered(Surface):
         Binding("J", "screen.turn(1)", "do_next_turn", id="next_turn", show=False),
         Binding("K", "screen.turn(-1)", "do_previous_turn", id="previous_turn", show=False),
         Binding("slash", "screen.type", show=False),
-        Binding("i", "screen.type", "do_type", id="type"),
+        Binding("i", "screen.type", "do_type", id="type", show=False),
         *(Binding(str(n), f"screen.cite({n})", show=False) for n in range(1, 10)),
     ]
 
@@ -101,7 +101,7 @@ class AskScreen(Screen[None]):
     """The first screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "stop", "do_stop", id="stop", show=False),
+        Binding("escape", "stop", "do_stop", id="stop"),
         Binding("ctrl+n", "app.new_conversation", "do_new", id="new_conversation", show=False),
         Binding("ctrl+o", "pane", "do_pane", id="other_pane", show=False),
     ]

@@ -206,7 +206,8 @@ class KeyBar(Bar):
                 if binding.show and binding.action not in shown:
                     name = self.app.get_key_display(binding)
                     shown[binding.action] = (binding.key, name, binding.description, active.enabled)
-            self._keys = list(shown.values())
+            # Leaving is the last thing to offer.
+            self._keys = sorted(shown.values(), key=lambda entry: entry[0] == "ctrl+q")
         return self._keys
 
     def render_line(self, y: int) -> Strip:

@@ -13,14 +13,26 @@ from textual.content import Content
 from textual.dom import DOMNode
 from textual.types import IgnoreReturnCallbackType
 
-from notesqa.text.terminal import safe
+from notesqa.text.terminal import pad, safe
+from notesqa.tui.ask_screen import Answered
 from notesqa.tui.surface import Surface
 
 if TYPE_CHECKING:
     from notesqa.tui.app import NotesApp
 
 _NOTES_SHOWN = 12
+_NAME_CELLS = 24
 _NOT_LISTED = {"submit", "recall", "palette"}
+# What people want most, by the ids of the bindings; the rest comes after it, leaving last.
+_FIRST = (
+    *("new_conversation", "copy_answer", "whole_note", "ask_again", "retry", "open_citation"),
+    *("ask_this", "open_result", "explain", "copy_passage", "copy_quote", "copy_latex"),
+    *("open_conversation", "export", "rename", "delete", "undo"),
+    *("outline", "read_back", "read_forward", "read_copy", "read_latex", "read_source"),
+    *("search", "read", "history", "ask", "rebuild", "cancel", "digest"),
+    *("settings", "theme", "help"),
+)
+_LAST = ("stop", "interrupt", "quit")
 
 
 class Commands(Provider):
@@ -29,13 +41,20 @@ class Commands(Provider):
     def _entries(self) -> Iterator[tuple[str, str, IgnoreReturnCallbackType]]:
         app = cast("NotesApp", self.app)
         seen: set[str] = set()
-        for binding, node in self._bindings_here():
+        for binding, node in sorted(self._bindings_here(), key=lambda found: _rank(found[0])):
             if binding.id in _NOT_LISTED or binding.description in seen:
                 continue
-            if app.words.is_ours(binding.description):
+            if app.words.is_ours(binding.description) and self._makes_sense(binding, node):
                 seen.add(binding.description)
                 key = app.get_key_display(binding)
                 yield binding.description, key, partial(app.run_action, binding.action, node)
+
+    def _makes_sense(self, binding: Binding, node: DOMNode) -> bool:
+        """Whether there is anything that it could be done to."""
+        app = cast("NotesApp", self.app)
+        if binding.id == "cancel":
+            return app.desk.indexing
+        return bool(app.exchanges) or not isinstance(node, Answered)
 
     def _bindings_here(self) -> Iterator[tuple[Binding, DOMNode]]:
         """What works where the focus is, and then what works on the answers of this screen."""
@@ -64,6 +83,13 @@ class Commands(Provider):
             yield Hit(0.5, _shown(title, app.words("read")), partial(app.read, info.id), text=title)
 
 
+def _rank(binding: Binding) -> tuple[int, int]:
+    """Where a command stands in the list."""
+    if binding.id in _FIRST:
+        return 0, _FIRST.index(binding.id)
+    return (2, _LAST.index(binding.id)) if binding.id in _LAST else (1, 0)
+
+
 def _shown(name: str, note: str) -> Content:
     """A name and what stands beside it. The matcher's own display would read markup."""
-    return Content.assemble(name, "  ", Content.styled(note, "$quiet"))
+    return Content.assemble(pad(name, _NAME_CELLS), "  ", Content.styled(note, "$quiet"))

@@ -59,16 +59,18 @@ class Prompt(ModalScreen[str]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
 
-    def __init__(self, question: str, value: str) -> None:
+    def __init__(self, question: str, value: str, words: Wording) -> None:
         super().__init__()
         self.question = question
         self.value = value
+        self.words = words
 
     def compose(self) -> ComposeResult:
         """The question and the line."""
         with Vertical(classes="dialog"):
             yield Static(Text(self.question), markup=False)
             yield Field(self.value)
+            yield Static(Text(self.words("fill_keys")), classes="dialog-keys", markup=False)
 
     @on(Input.Submitted)
     def _on_submitted(self, message: Input.Submitted) -> None:
@@ -123,10 +125,13 @@ class Page(ModalScreen[str]):
 
 def digest(done: IndexDone, words: Wording) -> list[Line | tuple[Piece, ...]]:
     """What a rebuild brought."""
+    # Imported with the first rebuild, not before the first paint.
+    from notesqa.tui.faults import told
+
     report = done.report
     lines: list[Line | tuple[Piece, ...]] = []
     if report.changed:
-        told = words(
+        summary = words(
             "digest_line",
             added=report.added,
             updated=report.updated,
@@ -134,8 +139,8 @@ def digest(done: IndexDone, words: Wording) -> list[Line | tuple[Piece, ...]]:
             seconds=f"{report.seconds:.1f}",
         )
     else:
-        told = words("nothing_new", n=report.commit)
-    lines.append((Piece(told, "accent"),))
+        summary = words("nothing_new", n=report.commit)
+    lines.append((Piece(summary, "accent"),))
     totals = words(
         "digest_totals",
         documents=report.documents,
@@ -152,7 +157,10 @@ def digest(done: IndexDone, words: Wording) -> list[Line | tuple[Piece, ...]]:
     def text(value: str) -> str:
         return safe(value, newlines=False)
 
-    part("new_notes", [(Piece(f"+ {text(title)}"),) for title in report.new_titles])
+    def entry(title: str) -> str:
+        return text(told(title, words) if title.startswith("… ") else f"+ {title}")
+
+    part("new_notes", [(Piece(entry(title)),) for title in report.new_titles])
     part(
         "replaced",
         [(Piece(f"{text(old)} → "), Piece(text(new), "strong")) for old, new in report.replaced],
@@ -167,6 +175,9 @@ def digest(done: IndexDone, words: Wording) -> list[Line | tuple[Piece, ...]]:
     refused = (*report.unread, *report.failed)
     part(
         "unread",
-        [(Piece(f"✗ {text(source)}: ", "error"), Piece(text(why))) for source, why in refused],
+        [
+            (Piece(f"✗ {text(source)}: ", "error"), Piece(text(told(why, words))))
+            for source, why in refused
+        ],
     )
     return lines

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from textual.app import App, SuspendNotSupported
+from textual.notifications import SeverityLevel
 
 from notesqa.config import SETTINGS_FILE
 from notesqa.errors import NotesqaError
 from notesqa.text.terminal import safe
+from notesqa.tui.flow import fold
 from notesqa.tui.wording import Wording
 
 if TYPE_CHECKING:
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
     from notesqa.reports import ConversationInfo
     from notesqa.tui import told
     from notesqa.tui.desk import Desk
+
+# The width of what is told in passing, as in the style sheet, and what of it is no text.
+_TOLD_CELLS = 60
+_TOLD_MARGIN = 4
 
 
 class Errands(App[int]):
@@ -51,6 +57,27 @@ class Errands(App[int]):
     def settings_file(self) -> Path:
         """Where settings are kept."""
         return self.root / SETTINGS_FILE
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """Tell something in passing, in lines that end where Chinese may."""
+        room = max(8, min(_TOLD_CELLS, self.size.width * 2 // 5) - _TOLD_MARGIN)
+        rows: list[str] = []
+        for line in message.split("\n"):
+            rest = line
+            while rest:
+                row, rest = fold(rest, room)
+                rows.append(row)
+        super().notify(
+            "\n".join(rows), title=title, severity=severity, timeout=timeout, markup=markup
+        )
 
     def models_found(self) -> list[Path]:
         """GGUF files that were pulled, or lie in the home."""

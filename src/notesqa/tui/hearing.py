@@ -244,10 +244,12 @@ class Hearing(Errands):
             self.conversation_id = message.conversation_id
 
     def _hear_failed(self, message: told.Failed) -> None:
-        error = message.error
+        from notesqa.tui.faults import error_told
+
+        error = error_told(message.error, self.words)
         exchange = self.exchange(message.number) if message.where == "ask" else None
         if exchange is not None and exchange.answer is None:
-            if isinstance(error, Cancelled):
+            if isinstance(message.error, Cancelled):
                 error = Cancelled(self.words("stopped"))
             exchange.state, exchange.error = "failed", error
             self.ask_screen.changed(exchange)

@@ -165,7 +165,7 @@ class HistoryScreen(Screen[None]):
                     lambda notes: notes.rename_conversation(info.id, title), self._query
                 )
 
-        self.app.push_screen(Prompt(self.words("rename"), info.title), renamed)
+        self.app.push_screen(Prompt(self.words("rename"), info.title, self.words), renamed)
 
     def action_delete(self) -> None:
         """Delete it, after a question; it can be taken back."""

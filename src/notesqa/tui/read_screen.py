@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -47,12 +48,12 @@ class ReadScreen(Screen[None]):
         Binding("o", "outline", "do_outline", id="outline"),
         Binding("tab", "next_link", show=False),
         Binding("enter", "follow", "do_explore", id="follow_link", show=False),
-        Binding("m", "toggle_source", "do_source", id="read_source"),
+        Binding("m", "toggle_source", "do_source", id="read_source", show=False),
         Binding("e", "edit", "do_editor", id="read_editor"),
         Binding("y", "copy", "do_copy_quote", id="read_copy", show=False),
         Binding("L", "copy_latex", "do_copy_latex", id="read_latex", show=False),
         Binding("slash", "filter", "filter_notes", id="filter", show=False),
-        Binding("escape", "leave", "do_stop", id="leave", show=False),
+        Binding("escape", "leave", "do_stop", id="leave"),
         Binding("ctrl+o", "pane", "do_pane", id="read_pane", show=False),
     ]
 
@@ -68,6 +69,9 @@ class ReadScreen(Screen[None]):
         self._listed: list[DocumentInfo] = []
         self._past: list[Place] = []
         self._at = -1
+        self._headings: list[int] = []
+        # Where the note was put for a place to be read, which is not the top of the view.
+        self._put: tuple[float, int] = (-1.0, 0)
 
     def compose(self) -> ComposeResult:
         """List, note, outline."""
@@ -90,6 +94,7 @@ class ReadScreen(Screen[None]):
         """The list has the focus until a note is read."""
         if self._at < 0:
             self.notes.focus()
+        self.watch(self.source.surface, "scroll_y", self._follow, init=False)
 
     def on_screen_resume(self) -> None:
         """Show the list as it is now."""
@@ -165,12 +170,35 @@ class ReadScreen(Screen[None]):
         outline = self.outline
         outline.clear_options()
         headings = note.outline
+        self._headings = [h.start for h in headings]
+        highest = min((h.level for h in headings), default=1)
         outline.add_options(
-            Option(Text("  " * (h.level - 1) + safe(h.text, newlines=False), no_wrap=True))
+            Option(Text("  " * (h.level - highest) + safe(h.text, newlines=False), no_wrap=True))
             for h in headings
         )
         outline.set_class(not headings, "-empty")
         self.source.surface.focus()
+        # When the pane has its size and shows the place.
+        self.call_after_refresh(self._point, span[0] if span else 0)
+
+    # -- the outline -------------------------------------------------------------------
+
+    def _point(self, place: int) -> None:
+        """Highlight the heading over `place`, which is what is read now."""
+        if not self._headings:
+            return
+        self.outline.highlighted = max(0, bisect.bisect_right(self._headings, place) - 1)
+        self._put = (self.source.surface.scroll_y, self.outline.highlighted)
+
+    def _follow(self) -> None:
+        """Highlight the heading that the reader has scrolled to."""
+        surface = self.source.surface
+        if not self._headings or surface.scroll_y == self._put[0]:
+            return
+        if surface.max_scroll_y and surface.is_vertical_scroll_end:
+            self.outline.highlighted = len(self._headings) - 1
+        elif (shown := surface.place_at(round(surface.scroll_y))) is not None:
+            self.outline.highlighted = max(0, bisect.bisect_right(self._headings, shown[1]) - 1)
 
     @on(OptionList.OptionSelected, "#outline")
     def _on_heading(self, message: OptionList.OptionSelected) -> None:
@@ -178,6 +206,7 @@ class ReadScreen(Screen[None]):
         if note is not None and message.option_index < len(note.outline):
             heading = note.outline[message.option_index]
             self.source.surface.scroll_to_anchor(f"heading:{heading.start}")
+            self._point(heading.start)
             self.source.surface.focus()
 
     @on(Surface.Opened)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -14,8 +16,9 @@ from textual.screen import Screen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
-from notesqa.text.terminal import safe
+from notesqa.text.terminal import pad, safe
 from notesqa.tui.bars import KeyBar, ProgressBar, StatusBar
+from notesqa.tui.faults import told
 from notesqa.tui.flow import BLANK, Line, Piece, wrap
 from notesqa.tui.surface import Section, Surface
 from notesqa.tui.theme import THEMES
@@ -98,9 +101,7 @@ class SettingsScreen(Screen[None]):
         rows: list[tuple[str, str]] = []
         if status is not None:
             rows += [(words("home"), status.home), (words("embedder"), status.embedder)]
-            for name, follower in status.followers.items():
-                told = " · ".join(f"{key} {value}" for key, value in follower.items())
-                rows.append((f"{words('engines')} · {name}", told))
+            rows += [(words(name), self._engine(f)) for name, f in status.followers.items()]
         model = app.signal.model or words("no_chat_model")
         if app.signal.loading:
             model += f" · {words('loading_model')}"
@@ -109,11 +110,12 @@ class SettingsScreen(Screen[None]):
             rows.append((words("context"), words("tokens", n=app.context_tokens)))
         if app.last_speed:
             rows.append((words("speed"), words("per_second", n=round(app.last_speed))))
-        lines: list[Line] = []
+        column = max(cell_len(label) for label, _ in rows) + 2
+        lines: list[Line] = [BLANK]
         for label, value in rows:
-            lines += wrap([Piece(safe(label, newlines=False), "dim")], width)
-            indent = [Piece("  ")]
-            lines += wrap([Piece(safe(value, newlines=False))], width, first=indent, rest=indent)
+            head = Piece(pad(safe(label, newlines=False), column), "dim")
+            rest = [Piece(" " * column)]
+            lines += wrap([Piece(safe(value, newlines=False))], width, first=[head], rest=rest)
         if len(self._models) <= 1:
             lines += [BLANK, *wrap([Piece(words("no_models"), "dim")], width)]
         file = safe(str(app.settings_file), newlines=False)
@@ -121,9 +123,16 @@ class SettingsScreen(Screen[None]):
         if status is not None and status.unread:
             lines += [BLANK, Line((Piece(words("unread"), "heading-3"),))]
             for source, reason in status.unread:
-                told = f"✗ {safe(source, newlines=False)}: {safe(reason, newlines=False)}"
-                lines += wrap([Piece(told, "error")], width, rest=[Piece("  ")])
+                why = safe(told(reason, words), newlines=False)
+                shown = Piece(f"✗ {safe(source, newlines=False)}: {why}", "error")
+                lines += wrap([shown], width, rest=[Piece("  ")])
         return lines
+
+    def _engine(self, follower: Mapping[str, Any]) -> str:
+        """How far an engine has come, and where it computes."""
+        words = self.words
+        known = [words(key, n=follower[key]) for key in ("commit", "device") if key in follower]
+        return " · ".join(known)
 
     @on(OptionList.OptionSelected, "#models")
     def _on_model(self, message: OptionList.OptionSelected) -> None:

@@ -28,6 +28,7 @@ DARK = Theme(
         "mark": "#3a3417",
         "mark-text": "#ffe9b0",
         "word": "#f0c674",
+        "button-focus-text-style": "bold underline",
         "footer-key-foreground": "#6fcfae",
         "footer-background": "#131b19",
         "footer-description-foreground": "#9fb0a9",
@@ -64,6 +65,7 @@ LIGHT = Theme(
         "mark": "#ffe9a8",
         "mark-text": "#3a2b00",
         "word": "#7d4400",
+        "button-focus-text-style": "bold underline",
         "footer-key-foreground": "#10664f",
         "footer-background": "#f0ede3",
         "footer-description-foreground": "#55605a",
@@ -88,6 +90,7 @@ def _sixteen(theme: Theme, paper: str, ink: str, colours: dict[str, str]) -> The
     line, cursor = colours["line"], colours["primary"]
     variables = {
         "code": paper,
+        "button-focus-text-style": "bold underline",
         "footer-key-foreground": cursor,
         "footer-background": paper,
         "footer-description-foreground": ink,
