@@ -114,14 +114,9 @@ class NotesApp(Hearing):
         self._began = 0.0
         self._lifeline = Lifeline(self._draft.flush)
         self.driver_class = self._lifeline.driver(self.driver_class)
-<<<<<<< HEAD
-        self._check_keys()
+        self._check_keys(themes_for(self.console.color_system) if terminal else THEMES)
         # Until there is a line to type in; None once there is.
         self._early: list[Message] | None = list(keys_of(terminal.typed)) if terminal else []
-=======
-        self._check_keys(themes_for(self.console.color_system) if terminal else THEMES)
-        self._typed_before = terminal.typed if terminal else ""
->>>>>>> 06c24b2 (Errors, reasons and what engines say are in the language of the screen; the palette begins with what people want; the outline follows the reader; help by where a key works; toasts hide neither the line nor half a character)
         self.gallery = self._gallery(terminal)
 
     # -- life ---------------------------------------------------------------------
