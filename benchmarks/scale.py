@@ -224,7 +224,7 @@ def timed(retriever: Retriever) -> Iterator[dict[str, list[float]]]:
         (vectors, "scores", "vectors: scores of candidates"),
         (retriever._catalog, "chunk_rows", "catalog: chunks"),
         (module, "_wordings", "normalising (kept for the next time)"),
-        (module, "features", "features"),
+        (module, "told_by", "features"),
         (retriever, "passages", "passages"),
     ]
     with ExitStack() as stack:

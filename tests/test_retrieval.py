@@ -20,10 +20,10 @@ from notesqa.retrieval import Retriever
 from notesqa.retrieval.features import (
     FEATURES,
     Asked,
-    Candidate,
     Wording,
-    features,
+    found_by,
     longest_common,
+    told_by,
 )
 from notesqa.retrieval.query import analyse, content_of, kind_of
 from notesqa.retrieval.ranking import load_weights, logistic, score
@@ -488,10 +488,10 @@ def test_features_are_named_and_plain() -> None:
     segmenter, table = Segmenter(), TermTable([("感受野", "receptive field", "")])
     query = analyse("感受野怎么计算? 3x3", segmenter, table)
     asked = Asked.of(query, dict.fromkeys(query.words, 2.0))
-    near = Candidate(1, Wording.of("感受野的计算: 3x3 卷积叠两层是 5x5。", "感受野"), 9.0, 4.0, 0.8)
-    far = Candidate(2, Wording.of("别的东西。" * 30, "别的"), 0.0, 0.0, 0.0)
-    a = dict(zip(FEATURES, features(asked, near), strict=True))
-    b = dict(zip(FEATURES, features(asked, far), strict=True))
+    near = told_by(asked, Wording.of("感受野的计算: 3x3 卷积叠两层是 5x5。", "感受野"))
+    far = told_by(asked, Wording.of("别的东西。" * 30, "别的"))
+    a = dict(zip(FEATURES, (*found_by(asked, 9.0, 4.0, 0.8), *near), strict=True))
+    b = dict(zip(FEATURES, (*found_by(asked, 0.0, 0.0, 0.0), *far), strict=True))
     assert all(isinstance(v, float) for v in (*a.values(), *b.values()))
     assert a["title_coverage"] > 0
     assert a["coverage"] > b["coverage"] == 0.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from notesqa.catalog.conversations import Conversations
@@ -428,9 +429,14 @@ _CHUNK_ROW = (
 def _chunk_row(row: Any) -> ChunkRow:
     path, line = json.loads(row[10])[0]
     return ChunkRow(
-        row[0], row[1], row[2], row[3], row[4], row[5], row[6], tuple(json.loads(row[7])), row[8],
-        row[9], f"{path}:{line + row[11]}", row[12], row[13], tuple(json.loads(row[14])), row[15],
+        row[0], row[1], row[2], row[3], row[4], row[5], row[6], _strings(row[7]), row[8],
+        row[9], f"{path}:{line + row[11]}", row[12], row[13], _strings(row[14]), row[15],
     )  # fmt: skip
+
+
+@lru_cache(maxsize=4096)
+def _strings(raw: str) -> tuple[str, ...]:
+    return tuple(json.loads(raw))
 
 
 def _parts(items: list[Any]) -> Iterator[list[Any]]:

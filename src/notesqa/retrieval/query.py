@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from notesqa.retrieval.terms import Concept, TermTable, other_words
@@ -184,13 +185,20 @@ def _whole(surface: str, words: Sequence[str]) -> bool:
 def _add_alternative(
     form: str, segmenter: Segmenter, words: dict[str, float], grams: dict[str, float]
 ) -> None:
+    word, parts = _cut(form, segmenter)
+    if word:
+        words.setdefault(word, ALTERNATIVE_WEIGHT)
+    for gram in parts:
+        grams.setdefault(gram, GRAM_WEIGHT * ALTERNATIVE_WEIGHT)
+
+
+@lru_cache(maxsize=4096)
+def _cut(form: str, segmenter: Segmenter) -> tuple[str, tuple[str, ...]]:
+    """Another name of something as a word, where it is a single one, and its grams."""
     parts = [w for w in segmenter.words(form) if w not in _FUNCTION_WORDS]
-    if len(parts) == 1:
-        words.setdefault(parts[0], ALTERNATIVE_WEIGHT)
     # The words of a longer name stand in many notes, and each alone means something
     # else ("learning", "rate"); together they are found by their grams.
-    for gram in segmenter.grams(form):
-        grams.setdefault(gram, GRAM_WEIGHT * ALTERNATIVE_WEIGHT)
+    return parts[0] if len(parts) == 1 else "", tuple(segmenter.grams(form))
 
 
 def _concepts(own: Sequence[str], found: Sequence[Concept]) -> tuple[Concept, ...]:

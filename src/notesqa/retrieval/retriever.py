@@ -22,7 +22,7 @@ from notesqa.config import Home, Settings
 from notesqa.embedding import open_embedder
 from notesqa.errors import CatalogError, NotesqaError
 from notesqa.records import Document, Entry, Passage
-from notesqa.retrieval.features import FEATURES, Asked, Candidate, Wording, features
+from notesqa.retrieval.features import FEATURES, Asked, Wording, found_by, told_by
 from notesqa.retrieval.query import Query, analyse
 from notesqa.retrieval.ranking import Weights, load_weights, score
 from notesqa.retrieval.slips import put_right
@@ -112,7 +112,7 @@ class Retriever:
         self._terms: TermTable | None = None
         self._head = -1
         self._chunks = _Chunks(-1)
-        # What the engines do beside: they work in other languages, while Python waits.
+        # The engines let go of Python's lock while they search: one works beside the other.
         self._aside = ThreadPoolExecutor(_ASIDE, "notesqa-search")
 
     @classmethod
@@ -355,6 +355,7 @@ class Retriever:
         cosines = self._candidates(by_words, by_vector | farther, limit)
         scored = self._aside.submit(_bm25, lexical, query, list(cosines))
         chunks = self._read(cosines, at)
+        told = {key: told_by(asked, wording) for key, (_, wording) in chunks.items()}
         words, grams = scored.result()
         gone = len(chunks) < len(cosines) and at + 1 < self._catalog.oldest()
         if gone or (lexical.commit, vectors.commit) != stood:
@@ -363,11 +364,9 @@ class Retriever:
                 query, limit=limit, sources=sources, tags=tags, after=after, before=before
             )
         hits = []
-        for key, cosine in cosines.items():
-            if key in chunks:
-                row, wording = chunks[key]
-                values = features(asked, Candidate(key, wording, words[key], grams[key], cosine))
-                hits.append(Hit(row, score(values, self._weights.rank), tuple(values)))
+        for key, (row, _) in chunks.items():
+            values = *found_by(asked, words[key], grams[key], cosines[key]), *told[key]
+            hits.append(Hit(row, score(values, self._weights.rank), values))
         hits.sort(key=lambda hit: (-hit.score, hit.row.pk))
         return self._reranked(query, hits)
 
@@ -499,6 +498,7 @@ def _bm25(
 
 
 def _wordings(rows: Sequence[ChunkRow]) -> list[Wording]:
+    """What features look at of each of the chunks."""
     texts = [row.text for row in rows]
     titles = [" ".join((row.title, *row.heading)) for row in rows]
     plain = normalize_all([*texts, *titles, *(row.opening for row in rows)])
