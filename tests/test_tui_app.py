@@ -328,7 +328,7 @@ async def test_search_as_you_type(tmp_path: Path) -> None:
         await s.until(lambda: screen.source.note and screen.source.note.document.id == "ddim")
         assert any(style == "mark-word" for *_, style in screen.source.note.section.marks)  # type: ignore[union-attr]
         await s.press("ctrl+e")
-        await s.says("words")
+        await s.says("词语")
         await s.press("enter")
         await s.until(lambda: isinstance(s.app.screen, ReadScreen))
         await s.until(lambda: s.app.screen.query_one("#source").note is not None)  # type: ignore[attr-defined]

@@ -240,7 +240,7 @@ class FakeNotes:
             text=document.text[start:end],
             start=start,
             end=end,
-            scores={"words": round(score / 2, 3), "dense": round(score / 2, 3)},
+            scores={"bm25_words": round(score / 2, 3), "cosine": round(score / 2, 3)},
         )
 
     def words(self, text: str) -> list[str]:

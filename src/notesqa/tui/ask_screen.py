@@ -142,6 +142,7 @@ class AskScreen(Screen[None]):
     def show_conversation(self) -> None:
         """Draw the whole conversation, or the greeting when there is none."""
         exchanges = self.notes_app.exchanges
+        self.set_class(bool(exchanges), "-talk")
         self._sections = {e.number: self._section(e) for e in exchanges}
         if exchanges:
             self.talk.show(list(self._sections.values()))
@@ -185,6 +186,7 @@ class AskScreen(Screen[None]):
 
     def added(self, exchange: Exchange) -> None:
         """A question was asked."""
+        self.add_class("-talk")
         section = self._section(exchange)
         first = not self._sections
         self._sections[exchange.number] = section

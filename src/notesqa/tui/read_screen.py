@@ -163,6 +163,9 @@ class ReadScreen(Screen[None]):
         """The note has come."""
         if at != self._at or self._past[at].document_id != note.document.id:
             return
+        listed = [info.id for info in self._listed]
+        if note.document.id in listed:
+            self.notes.highlighted = listed.index(note.document.id)
         span = self._past[at].span
         marks = [(*span, "mark-quote")] if span else []
         self.source.show(note, marks=marks, span=span)

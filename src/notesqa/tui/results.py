@@ -14,8 +14,10 @@ from notesqa.text.terminal import clip, safe
 from notesqa.tui import queries
 from notesqa.tui.flow import Line, Piece, Section, fold, may_break
 from notesqa.tui.surface import Surface
+from notesqa.tui.wording import Wording
 
 _SNIPPET_LINES = 2
+_MOST_LINES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +29,15 @@ class Result:
 
 
 def result_lines(
-    result: Result, words: Sequence[str], width: int, *, link: str, explain: bool, chosen: bool
+    result: Result,
+    words: Sequence[str],
+    width: int,
+    *,
+    link: str,
+    explain: Wording | None,
+    chosen: bool,
 ) -> list[Line]:
-    """Title, a snippet with the matched words marked, and the scores on demand."""
+    """Title, a snippet with the matched words marked, and the scores in the words `explain`."""
     passage = result.passage
     back = " chosen" if chosen else ""
     mark = Piece("▌" if chosen else " ", f"brand{back}", link=link)
@@ -55,10 +63,13 @@ def result_lines(
             parts += [piece(row[at:start], ""), piece(row[start:end], "mark-word")]
             at = end
         lines.append(line(*parts, piece(row[at:], "")))
-    if explain:
-        scores = "  ".join(f"{name} {value:.3f}" for name, value in passage.scores.items())
-        told = (f"{passage.score:.3f} = {scores}", safe(passage.source, newlines=False))
-        lines.extend(line(piece(clip(text, room), "dim")) for text in told)
+    if explain is not None:
+        shares = [f"{explain.named('score', n)} {v:.2f}" for n, v in passage.scores.items() if v]
+        told = f"{passage.score:.2f}: {' · '.join(shares)}"
+        while told and len(lines) < _MOST_LINES:
+            row, told = fold(told, room)
+            lines.append(line(piece(row, "dim")))
+        lines.append(line(piece(clip(safe(passage.source, newlines=False), room), "dim")))
     return lines
 
 
@@ -100,8 +111,9 @@ class ResultList(Surface):
     class Chosen(Message):
         """Another result is the chosen one."""
 
-    def __init__(self) -> None:
+    def __init__(self, wording: Wording) -> None:
         super().__init__(id="results")
+        self._wording = wording
         self.results: list[Result] = []
         self.words: Sequence[str] = ()
         self.explain = False
@@ -119,7 +131,7 @@ class ResultList(Surface):
             self.words,
             width,
             link=f"result:{index}",
-            explain=self.explain,
+            explain=self._wording if self.explain else None,
             chosen=index == self.at,
         )
 

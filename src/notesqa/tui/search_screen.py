@@ -66,7 +66,7 @@ class SearchScreen(Screen[None]):
         speak(self, words)
         self.line = Field(id="query", placeholder=words("search_hint"))
         self.count = Static("", id="count", markup=False)
-        self.results = ResultList()
+        self.results = ResultList(words)
         self.source = SourcePane(words, id="source")
         self._number = 0
         self._pause: Timer | None = None

@@ -77,6 +77,24 @@ _WORDS: dict[str, tuple[str, str]] = {
     "results": ("{n} 条 · {ms} 毫秒", "{n} results · {ms} ms"),
     "no_results": ("没有找到", "nothing found"),
     "explain": ("得分", "scores"),
+    "score_bm25_words": ("词语", "words"),
+    "score_bm25_grams": ("双字", "pairs"),
+    "score_cosine": ("语义", "meaning"),
+    "score_coverage": ("覆盖", "coverage"),
+    "score_opening_coverage": ("开头覆盖", "in the opening"),
+    "score_title_coverage": ("标题覆盖", "in the title"),
+    "score_latin_coverage": ("英文覆盖", "Latin words"),
+    "score_gram_coverage": ("双字覆盖", "pair coverage"),
+    "score_longest_common": ("最长同串", "longest run"),
+    "score_first_hit": ("首次出现", "first hit"),
+    "score_opening": ("开头即答", "begins with it"),
+    "score_proximity": ("相邻", "proximity"),
+    "score_cue": ("提示词", "cue"),
+    "score_cue_list": ("列举", "a list"),
+    "score_cue_what": ("定义", "a definition"),
+    "score_cue_why": ("原因", "a reason"),
+    "score_symbols": ("公式符号", "symbols"),
+    "score_length": ("长度", "length"),
     "bad_date": ("日期应写作 2024-01-31：{value}", "write a date as 2024-01-31: {value}"),
     # reading
     "filter_notes": ("按标题筛选", "filter by title"),
@@ -245,6 +263,11 @@ class Wording:
         """The wording of `key` with `values` filled in."""
         text = _WORDS[key][self._column]
         return text.format(**values) if values else text
+
+    def named(self, kind: str, name: str) -> str:
+        """What `name` is called among those of its kind; itself where it has no wording."""
+        key = f"{kind}_{name}"
+        return self(key) if key in _WORDS else name
 
     def is_ours(self, description: str) -> bool:
         """Whether `description` is the wording of one of our actions."""
