@@ -112,3 +112,27 @@ def test_a_heading_that_lost_its_line_is_not_quoted() -> None:
         "背景与前景要分开。",
         "方法 A 更快。",
     ]
+
+
+def test_a_conclusion_brings_what_it_follows_from() -> None:
+    text = "每个元素至多进出队列一次。所以单调队列的总代价是线性的。磁盘另说。"
+    said = answer("单调队列的总代价为什么是线性的？", text)
+    assert said[:2] == ["每个元素至多进出队列一次。", "所以单调队列的总代价是线性的。"]
+
+
+def test_a_lone_sentence_that_names_the_matter_brings_the_next_one() -> None:
+    text = "归并排序在链表上有一个难处。要先用快慢指针找到中点。\n\n归来的人很多。"
+    assert answer("归并排序在链表上的难处", text) == [
+        "归并排序在链表上有一个难处。",
+        "要先用快慢指针找到中点。",
+    ]
+
+
+def test_what_begins_a_new_paragraph_is_not_the_next_sentence() -> None:
+    text = "归并排序在链表上有一个难处。\n\n天气很好。"
+    assert answer("归并排序在链表上的难处", text) == ["归并排序在链表上有一个难处。"]
+
+
+def test_a_number_that_was_asked_for_needs_no_next_sentence() -> None:
+    text = "桶的个数通常取 64 个。天气很好。"
+    assert answer("桶的个数取多少？", text) == ["桶的个数通常取 64 个。"]

@@ -17,20 +17,19 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
+from notesqa.answering.context import completed, ordered
 from notesqa.answering.naming import names_of, passages_with
+from notesqa.answering.spans import LIST_ITEM, MOST_CHARACTERS, Span, spans_of
 from notesqa.answering.standing import (
     asks,
     breaks_off,
     introduces,
     points_elsewhere,
-    refers_back,
 )
 from notesqa.records import Citation, Passage, Sentence
 from notesqa.retrieval.features import CUES, best_idf, longest_common, met, squeeze
 from notesqa.retrieval.query import Query
-from notesqa.text.blocks import blocks
 from notesqa.text.normalize import normalize
-from notesqa.text.sentences import block_sentences
 
 if TYPE_CHECKING:
     from notesqa.embedding import Embedder
@@ -51,24 +50,8 @@ SENTENCE_FEATURES = (
     "question",
 )
 
+_NUMBER_FEATURE = SENTENCE_FEATURES.index("number")
 _MOST_PASSAGES = 5
-_MOST_CHARACTERS = 420
-_HEADING = re.compile(r"^\s*#{1,6}\s|^\s*\|?\s*:?-{3,}|^\s*(?:```|~~~)|^\s*!\[|^\s*-{3,}\s*$")
-_LIST_ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)、．]|[（(]\d+[)）]|[①-⑩])\s*")
-_INTRODUCES = re.compile(r"(?:[:：]|如下|以下[^。]{0,12})\s*$")
-_VERBATIM_OPENINGS = ("$", "\\[", "[", "```")
-_DISPLAY = re.compile(r"\s*(?:\$\$|\\\[|\\begin\{)")
-_DISPLAY_END = re.compile(r"(?:\$\$|\\\]|\\end\{\w+\*?\})[，,]?\s*$")
-# What can stand before a display formula that does not belong to it: a sentence with its
-# stop, a row of a table, code.
-_WHOLE = re.compile(r"[。！？!?…；;.][”’」』】》）)\]\"'*_]*\s*$|\|\s*$|(?:```|~~~)\s*$")
-_TAIL = re.compile(r"\s*(?:[，,、；;]|(?:其中|式中)(?!之|的|一)|where\b)")
-# The heading of a feed's excerpt that lost its line: 概述 众所周知，……
-_LOST_HEADING = re.compile(
-    r"(?:概述|综述|概要|简介|引言|导言|导读|绪论|序言|前言|背景|研究背景|摘要|总结|小结|相关内容|相关工作|"
-    r"补充知识|问题定义|写在前面|正文|是什么|从.{1,6}(?:入手|说起|谈起))"
-    r"(?:与(?:背景|动机))?[ \u3000]+(?=[\w\"“《])"
-)
 _LEAD = re.compile(r"^\s*(?:>\s*)*(?:#{1,6}\s+|[-*+]\s+|\d+[.)、．]\s+)?")
 # What a number that answers looks like, by what is asked: a year is no accuracy.
 _YEAR = re.compile(r"(?:1[89]|20)\d\d(?!\d)|\d+\s?月")
@@ -82,30 +65,12 @@ _NUMBER = re.compile(
 )
 _ASKS_COST = re.compile(r"复杂度|\bcomplexity\b")
 _COST = re.compile(
-    r"\bo\s*\(|\\mathcal\{o\}|[线平立]性?方?(?:级|复杂度)|复杂度(?:是|为|从|降|与|不)"
+    r"\bo\s*\(|\\mathcal\{o\}|(?:线性|平方|常数|指数)(?:级|时间|复杂度)|复杂度(?:是|为|从|降|与|不)"
 )
 # Formulas and code, in which stars and brackets are themselves, come first.
 _VERBATIM = r"(?P<verbatim>`+[^`]*`+|\$\$[^$]*\$\$|\$[^$\n]*\$|\\\(.*?\\\)|\\\[.*?\\\])|"
 _EMPHASIS = re.compile(_VERBATIM + r"(?<![\\*])\*\*(?=\S)(?P<said>.+?)(?<=\S)\*\*", re.DOTALL)
 _LINK = re.compile(_VERBATIM + r"(?<!!)\[(?P<said>[^\]\n]+)\]\([^)\n]+\)", re.DOTALL)
-
-
-@dataclass(frozen=True, slots=True)
-class Span:
-    """A sentence of a passage.
-
-    Attributes:
-        start, end: offsets into the passage's text.
-        score: the linear model's, of `values`.
-        worth: the score and what the sentence is worth alone; sentences are chosen by it.
-    """
-
-    passage: int
-    start: int
-    end: int
-    values: tuple[float, ...]
-    score: float
-    worth: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,80 +95,6 @@ def sentence_weights() -> Mapping[str, float]:
     raw = json.loads(files("notesqa.answering").joinpath("weights.json").read_text("utf-8"))
     weights: Mapping[str, float] = raw["sentence"]
     return weights
-
-
-def spans_of(text: str) -> list[tuple[int, int]]:
-    """Sentences of a passage that can stand in an answer.
-
-    Headings, rules and fence lines are left out; a line that introduces a list or
-    a formula goes with what it introduces, and a sentence that a display formula
-    completes goes on through the formula and through what says its letters. A table
-    stands whole, or by its rows where it is long; its head alone says nothing.
-    """
-    found: list[tuple[int, int]] = []
-    pending: int | None = None
-    pieces = _pieces(text)
-    for number, (start, end) in enumerate(pieces):
-        piece = text[start:end]
-        if _HEADING.match(piece) and not piece.strip().startswith("```"):
-            pending = None
-            continue
-        if not piece.strip():
-            continue
-        following = text[slice(*pieces[number + 1])] if number + 1 < len(pieces) else ""
-        if pending is not None:
-            first = pending
-            if end - first <= _MOST_CHARACTERS:
-                item = _LIST_ITEM.match(piece) or piece.lstrip().startswith(_VERBATIM_OPENINGS)
-                listed = bool(item) and bool(_LIST_ITEM.match(text[end:].lstrip("\n")))
-                if listed or _completed_by(piece, following):
-                    continue
-                found.append((first, end))
-                pending = None
-                continue
-            found.append((first, start))
-            pending = None
-        if _INTRODUCES.search(piece.rstrip()) or _completed_by(piece, following):
-            pending = start
-            continue
-        found.append((start, end))
-    if pending is not None:
-        found.append((pending, len(text)))
-    return [_headless(text, *_trimmed(text, s, e)) for s, e in found if text[s:e].strip()]
-
-
-def _headless(text: str, start: int, end: int) -> tuple[int, int]:
-    while heading := _LOST_HEADING.match(text, start, end):
-        start = heading.end()
-    return start, end
-
-
-def _pieces(text: str) -> list[tuple[int, int]]:
-    pieces: list[tuple[int, int]] = []
-    for block in blocks(text):
-        if block.kind != "table":
-            pieces.extend(block_sentences(text, block))
-        elif block.end - block.start <= _MOST_CHARACTERS:
-            pieces.append(_trimmed(text, block.start, block.end))
-        else:
-            # Below the head and the rule under it.
-            pieces.extend(block_sentences(text, block)[2:])
-    return pieces
-
-
-def _completed_by(piece: str, following: str) -> bool:
-    """Whether a piece is no whole sentence without the formula, or the tail, after it."""
-    if _DISPLAY_END.search(piece):
-        return bool(_TAIL.match(following))
-    return bool(_DISPLAY.match(following)) and not _WHOLE.search(piece)
-
-
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    return start, end
 
 
 def score_sentences(
@@ -298,7 +189,7 @@ def _carry_names(
     """
     own = [values["gram_coverage"] for values in found]
     for i in range(1, len(found)):
-        apart = _LIST_ITEM.match(texts[i]) or texts[i].startswith("|")
+        apart = LIST_ITEM.match(texts[i]) or texts[i].startswith("|")
         if numbers[i] == numbers[i - 1] and not apart:
             found[i]["gram_coverage"] = max(own[i], _CARRIED * own[i - 1])
 
@@ -395,7 +286,9 @@ def extract(
     # What a definition is worth more leaves nothing out that would go with it otherwise.
     margin += max(0.0, spans[0].worth - spans[0].score)
     chosen = _choose(spans, passages, most, margin)
-    return _quoted(_completed(query, chosen, spans, passages), passages, spans)
+    answered = len(chosen) == 1 and chosen[0].values[_NUMBER_FEATURE] > 0.0
+    whole = completed(query, chosen, spans, passages, answered=answered)
+    return _quoted(whole, passages, spans)
 
 
 def nearest(query: Query, passages: Sequence[Passage], extraction: Extraction) -> Extraction:
@@ -470,7 +363,7 @@ def _choose(
         if span.worth < best.worth - margin:
             break
         size = span.end - span.start
-        if length + size > _MOST_CHARACTERS:
+        if length + size > MOST_CHARACTERS:
             continue
         grams = _grams(passages[span.passage].text[span.start : span.end])
         if any(len(grams & other) > 0.6 * min(len(grams), len(other)) for other in said):
@@ -478,83 +371,7 @@ def _choose(
         chosen.append(span)
         said.append(grams)
         length += size
-    return _ordered(chosen)
-
-
-def _ordered(chosen: Sequence[Span]) -> list[Span]:
-    """The passage of the best sentence speaks first; within a passage the note's own order."""
-    order = {n: i for i, n in enumerate(dict.fromkeys(span.passage for span in chosen))}
-    return sorted(chosen, key=lambda span: (order[span.passage], span.start))
-
-
-def _completed(
-    query: Query, chosen: Sequence[Span], spans: Sequence[Span], passages: Sequence[Passage]
-) -> list[Span]:
-    """What was chosen, with what it cannot be understood without.
-
-    A sentence that begins with "it", and a formula, bring the sentence before them along;
-    of a list that is asked for, the items between and beside those that were chosen.
-    """
-    length = sum(span.end - span.start for span in chosen)
-    added: list[Span] = []
-    own: dict[int, list[Span]] = {}
-    for span in sorted(spans, key=_start):
-        own.setdefault(span.passage, []).append(span)
-
-    def add(span: Span) -> None:
-        nonlocal length
-        size = span.end - span.start
-        if span not in chosen and span not in added and length + size <= _MOST_WITH_CONTEXT:
-            added.append(span)
-            length += size
-
-    for span in chosen:
-        text = passages[span.passage].text
-        beside = own[span.passage]
-        place = beside.index(span)
-        if place and refers_back(text[span.start : span.end]):
-            before = beside[place - 1]
-            gap = text[before.end : span.start]
-            leads = not (gap.strip() or _says_apart(text[before.start : before.end]))
-            if leads:
-                add(before)
-        if query.kind in _ENUMERATING:
-            items = _list_of(beside, place, text)
-            numbered = bool(items) and not text.startswith(("-", "*", "+"), items[0].start)
-            half = 2 * sum(item in chosen for item in items) >= len(items)
-            if half and (numbered or query.kind == "list"):
-                for item in items:
-                    add(item)
-    return _ordered([*chosen, *added])
-
-
-_MOST_WITH_CONTEXT = 560
-_ENUMERATING = frozenset(("list", "how"))
-_MOST_ITEMS = 8
-
-
-def _says_apart(text: str) -> bool:
-    """Whether a piece of a note is no running text that the next sentence could refer to."""
-    return text.startswith(("|", "```", "~~~")) or bool(_LIST_ITEM.match(text))
-
-
-def _list_of(beside: Sequence[Span], place: int, text: str) -> list[Span]:
-    """The items of the list that a span is in, where it is a short one; else nothing."""
-
-    def item(n: int) -> bool:
-        return bool(_LIST_ITEM.match(text[beside[n].start : beside[n].end]))
-
-    def joined(n: int) -> bool:
-        return not text[beside[n].end : beside[n + 1].start].strip()
-
-    if not item(place):
-        return []
-    first = last = place
-    while first and item(first - 1) and joined(first - 1):
-        first -= 1
-    while last + 1 < len(beside) and item(last + 1) and joined(last):
-        last += 1
-    return list(beside[first : last + 1]) if last - first < _MOST_ITEMS else []
+    return ordered(chosen)
 
 
 def _grams(text: str) -> set[str]:

@@ -1,0 +1,114 @@
+"""What a quoted sentence cannot be understood without, or is hardly an answer without."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from notesqa.answering.spans import LIST_ITEM, Span
+from notesqa.answering.standing import refers_back
+from notesqa.records import Passage
+from notesqa.retrieval.query import Query
+
+_MOST_CHARACTERS = 560
+_MOST_WITH_NEXT = 300
+_MOST_ITEMS = 8
+_ENUMERATING = frozenset(("list", "how"))
+# Whoever reads a conclusion asks what it follows from.
+_CONCLUDES = re.compile(
+    r"(?:因此|所以|于是|从而|可见|由此|therefore\b|hence\b|thus\b)", re.IGNORECASE
+)
+
+
+def completed(
+    query: Query,
+    chosen: Sequence[Span],
+    spans: Sequence[Span],
+    passages: Sequence[Passage],
+    *,
+    answered: bool,
+) -> list[Span]:
+    """What was chosen, with what it cannot be understood without, in the order of the note.
+
+    A sentence that begins with "it", a conclusion and a formula bring the sentence before
+    them along; of a list that is asked for, the items between and beside those that were
+    chosen; a lone sentence that may only name the matter brings the next one, which goes on.
+
+    Args:
+        answered: a lone sentence has the number or the date that is asked for.
+    """
+    length = sum(span.end - span.start for span in chosen)
+    added: list[Span] = []
+    own: dict[int, list[Span]] = {}
+    for span in sorted(spans, key=lambda span: span.start):
+        own.setdefault(span.passage, []).append(span)
+
+    def add(span: Span, most: int = _MOST_CHARACTERS) -> None:
+        nonlocal length
+        size = span.end - span.start
+        if span not in chosen and span not in added and length + size <= most:
+            added.append(span)
+            length += size
+
+    for span in chosen:
+        text = passages[span.passage].text
+        beside = own[span.passage]
+        place = beside.index(span)
+        said = text[span.start : span.end]
+        if place and (refers_back(said) or _CONCLUDES.match(said)):
+            before = beside[place - 1]
+            apart = text[before.end : span.start].strip()
+            if not apart and not _says_apart(text[before.start : before.end]):
+                add(before)
+        if query.kind in _ENUMERATING:
+            items = _list_of(beside, place, text)
+            numbered = bool(items) and not text.startswith(("-", "*", "+"), items[0].start)
+            half = 2 * sum(item in chosen for item in items) >= len(items)
+            if half and (numbered or query.kind == "list"):
+                for item in items:
+                    add(item)
+    if len(chosen) == 1 and not added and not answered:
+        for span in _next(own[chosen[0].passage], chosen[0], passages):
+            add(span, _MOST_WITH_NEXT)
+    return ordered([*chosen, *added])
+
+
+def _next(beside: Sequence[Span], span: Span, passages: Sequence[Passage]) -> list[Span]:
+    """The sentence after one in its paragraph, if any."""
+    place = beside.index(span) + 1
+    if place == len(beside):
+        return []
+    text, after = passages[span.passage].text, beside[place]
+    gap = text[span.end : after.start]
+    apart = gap.strip() or "\n" in gap or _says_apart(text[after.start : after.end])
+    return [] if apart else [after]
+
+
+def ordered(chosen: Sequence[Span]) -> list[Span]:
+    """The passage of the best sentence speaks first; within a passage the note's own order."""
+    order = {n: i for i, n in enumerate(dict.fromkeys(span.passage for span in chosen))}
+    return sorted(chosen, key=lambda span: (order[span.passage], span.start))
+
+
+def _says_apart(text: str) -> bool:
+    """Whether a piece of a note is no running text that the next sentence could refer to."""
+    return text.startswith(("|", "```", "~~~")) or bool(LIST_ITEM.match(text))
+
+
+def _list_of(beside: Sequence[Span], place: int, text: str) -> list[Span]:
+    """The items of the list that a span is in, where it is a short one; else nothing."""
+
+    def item(n: int) -> bool:
+        return bool(LIST_ITEM.match(text[beside[n].start : beside[n].end]))
+
+    def joined(n: int) -> bool:
+        return not text[beside[n].end : beside[n + 1].start].strip()
+
+    if not item(place):
+        return []
+    first = last = place
+    while first and item(first - 1) and joined(first - 1):
+        first -= 1
+    while last + 1 < len(beside) and item(last + 1) and joined(last):
+        last += 1
+    return list(beside[first : last + 1]) if last - first < _MOST_ITEMS else []
