@@ -182,6 +182,19 @@ async def test_escape_stops_an_answer_in_the_making(tmp_path: Path) -> None:
         assert s.app.ask_screen.question.value == "下一问"
 
 
+async def test_what_might_be_asked_reads_as_a_question(tmp_path: Path) -> None:
+    titles = ("Adam 与 AdamW：解耦权重衰减", "整流流（Rectified Flow）", "小目标检测", "DDIM")
+    documents = [
+        Document(str(n), title, "正文。", "article", (Source(f"corpus/{n}.md", 1),))
+        for n, title in enumerate(titles)
+    ]
+    async with session(tmp_path, documents=documents) as s:
+        await s.until(lambda: s.app.suggestions)
+        asked = set(s.app.suggestions[:3])
+        assert asked == {"整流流是什么？", "小目标检测是什么？", "DDIM 是什么？"}
+        assert s.app.suggestions[3].startswith("Adam 与 AdamW：")
+
+
 async def test_what_the_notes_do_not_say(tmp_path: Path) -> None:
     async with session(tmp_path) as s:
         await s.ask("红烧肉怎么做")

@@ -237,6 +237,11 @@ def test_the_cursor_of_the_terminal_is_where_is_typed(terminal: Terminal) -> Non
     terminal.until(lambda: cursor(terminal) == (row, column))
     terminal.send("很长的问题" * 12 + "吗")
     terminal.until(lambda: cursor(terminal) == cell_after(terminal, "题吗"))
+    # What is typed over an answer begins the next question.
+    terminal.send(ENTER)
+    terminal.says("题吗", "问你的笔记")
+    row, column = cell_after(terminal, "问你的笔记")
+    terminal.until(lambda: cursor(terminal) == (row, column - 10))
     terminal.send(F3)
     terminal.says("边打边搜")
     row, column = cell_after(terminal, "边打边搜")

@@ -172,8 +172,14 @@ class NotesApp(Hearing):
 
     @property
     def cursor_position(self) -> Offset:
-        """Where the terminal's own cursor is put: an input method shows its candidates there."""
-        if (at := cursor_cell(self.focused)) is not None:
+        """Where the terminal's own cursor is put: an input method shows its candidates there.
+
+        Chinese that is typed over an answer goes into the line below it.
+        """
+        focused, screen = self.focused, self.screen
+        if isinstance(screen, AskScreen) and not isinstance(focused, Input):
+            focused = screen.question
+        if (at := cursor_cell(focused)) is not None:
             self._cursor_at = at
         return self._cursor_at
 

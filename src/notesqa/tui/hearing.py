@@ -7,6 +7,7 @@ and has the screens that show it drawn anew.
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from collections.abc import Callable, Sequence
 from functools import cached_property
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from notesqa.tui.wording import Wording
 
 _SUGGESTED = 4
+_LONGEST_NAME = 40
+# A title that gives its name again in another language; and titles that are no name.
+_NAMED_TWICE = re.compile(r"[ \t]*[（(][^（）()]*[)）]$")
+_NO_NAME = "：:？?！!，,、；;|/"
 _TYPING_SECONDS = 1.5
 
 
@@ -204,11 +209,16 @@ class Hearing(Errands):
             screen.show_list(message.documents)
 
     def _suggested(self) -> list[str]:
-        """A question about a few of the notes, the newest first."""
+        """A question about a few of the notes, the newest first; those named in a word."""
         dated = sorted(self.documents, key=lambda info: info.date or "", reverse=True)
-        ask = "{} 是什么？" if self.words.language == "zh" else "What is {}?"
-        titles = [info.title for info in dated if len(info.title) <= 40]
-        return [ask.format(title) for title in titles[:_SUGGESTED]]
+        names = [_NAMED_TWICE.sub("", info.title).strip() for info in dated]
+        names = [name for name in names if name and len(name) <= _LONGEST_NAME]
+        names.sort(key=lambda name: any(mark in name for mark in _NO_NAME))
+        chinese = self.words.language == "zh"
+        return [
+            (f"{name}{' ' * name[-1].isascii()}是什么？" if chinese else f"What is {name}?")
+            for name in dict.fromkeys(names)
+        ][:_SUGGESTED]
 
     def _hear_results(self, message: told.Results) -> None:
         self._warm = True

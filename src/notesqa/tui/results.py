@@ -98,7 +98,7 @@ def _beginning(text: str, match: int, width: int) -> int:
     for ends, most in (("。！？；", width // 2), ("，、：,", width // 4)):
         for at in range(match, match - most, -1):
             if text[at - 1] in ends:
-                return at
+                return at + (text[at] == " ")
     begin = match - width // 4
     while begin < match and (text[begin] == " " or not may_break(text[begin - 1], text[begin])):
         begin += 1
