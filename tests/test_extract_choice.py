@@ -136,3 +136,20 @@ def test_what_begins_a_new_paragraph_is_not_the_next_sentence() -> None:
 def test_a_number_that_was_asked_for_needs_no_next_sentence() -> None:
     text = "桶的个数通常取 64 个。天气很好。"
     assert answer("桶的个数取多少？", text) == ["桶的个数通常取 64 个。"]
+
+
+def test_a_later_sentence_of_an_item_brings_what_the_item_is_about() -> None:
+    text = "- 外部归并：分段排好再合起来。不用装进内存，适合大文件。\n- 缓存要预热。"
+    assert answer("怎么处理装不进内存的大文件？", text) == [
+        "外部归并：分段排好再合起来。",
+        "不用装进内存，适合大文件。",
+    ]
+
+
+def test_two_capitals_are_a_name() -> None:
+    said = answer(
+        "MG 和 QZ 有什么关系？",
+        ("排序", "两种排序之间没有什么关系。"),
+        ("堆", "QZ 方法是 MG 迭代的推广。"),
+    )
+    assert said[0] == "QZ 方法是 MG 迭代的推广。"

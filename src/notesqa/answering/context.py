@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from notesqa.answering.spans import LIST_ITEM, Span
-from notesqa.answering.standing import refers_back
+from notesqa.answering.standing import asks, refers_back
 from notesqa.records import Passage
 from notesqa.retrieval.query import Query
 
@@ -31,8 +31,8 @@ def completed(
     """What was chosen, with what it cannot be understood without, in the order of the note.
 
     A sentence that begins with "it", a conclusion and a formula bring the sentence before
-    them along; of a list that is asked for, the items between and beside those that were
-    chosen; a lone sentence that may only name the matter brings the next one, which goes on.
+    them along; a later sentence of an item, the item's first; of a list that is asked for,
+    the items between and beside those that were chosen; a lone sentence that may only name the matter brings the next one, which goes on.
 
     Args:
         answered: a lone sentence has the number or the date that is asked for.
@@ -57,9 +57,12 @@ def completed(
         said = text[span.start : span.end]
         if place and (refers_back(said) or _CONCLUDES.match(said)):
             before = beside[place - 1]
-            apart = text[before.end : span.start].strip()
-            if not apart and not _says_apart(text[before.start : before.end]):
+            gap = text[before.end : span.start]
+            apart = gap.strip() or ("\n" in gap and _says_apart(text[before.start : before.end]))
+            if not apart:
                 add(before)
+        for opening in _opening(beside, place, text):
+            add(opening)
         if query.kind in _ENUMERATING:
             items = _list_of(beside, place, text)
             numbered = bool(items) and not text.startswith(("-", "*", "+"), items[0].start)
@@ -71,6 +74,18 @@ def completed(
         for span in _next(own[chosen[0].passage], chosen[0], passages):
             add(span, _MOST_WITH_NEXT)
     return ordered([*chosen, *added])
+
+
+def _opening(beside: Sequence[Span], place: int, text: str) -> list[Span]:
+    """The first sentence of the list item that a later one is in: what the item is about."""
+    first = place
+    while first and "\n" not in (gap := text[beside[first - 1].end : beside[first].start]):
+        if gap.strip():
+            return []
+        first -= 1
+    said = text[beside[first].start : beside[first].end]
+    opens = first < place and LIST_ITEM.match(said) and not asks(said)
+    return [beside[first]] if opens else []
 
 
 def _next(beside: Sequence[Span], span: Span, passages: Sequence[Passage]) -> list[Span]:

@@ -13,6 +13,7 @@ from notesqa.text.normalize import normalize
 
 # Three letters or more, or letters with a digit; without Chinese.
 _NAME = re.compile(r"(?=.*[a-z])(?:[a-z]{3,}[a-z0-9.+-]*|[a-z]+[0-9][a-z0-9.]*)")
+_INITIALS = re.compile(r"[A-Z]{2}")
 
 
 def names_of(query: Query) -> list[Concept]:
@@ -44,10 +45,11 @@ def passages_with(names: Sequence[Concept], passages: Sequence[Passage]) -> set[
 
 
 def _is_name(word: str, query: Query) -> bool:
-    if not _NAME.fullmatch(word):
-        return False
     at = query.text.lower().find(word)
-    capital = at >= 0 and not query.text[at : at + len(word)].islower()
+    written = query.text[at : at + len(word)] if at >= 0 else ""
+    if not _NAME.fullmatch(word) and not _INITIALS.fullmatch(written):
+        return False
+    capital = bool(written) and not written.islower()
     if query.share < 1.0:
         # Performer is no performer.
         return capital or not known_word(word)
