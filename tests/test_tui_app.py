@@ -182,6 +182,14 @@ async def test_escape_stops_an_answer_in_the_making(tmp_path: Path) -> None:
         assert s.app.ask_screen.question.value == "下一问"
 
 
+async def test_an_empty_home_is_found_before_the_other_screens_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(NotesApp, "_loaded", lambda self: None)
+    async with session(tmp_path, documents=()) as s:
+        await s.until(lambda: isinstance(s.app.screen, WelcomeScreen))
+
+
 async def test_what_might_be_asked_reads_as_a_question(tmp_path: Path) -> None:
     titles = ("Adam 与 AdamW：解耦权重衰减", "整流流（Rectified Flow）", "小目标检测", "DDIM")
     documents = [

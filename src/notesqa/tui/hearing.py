@@ -175,7 +175,7 @@ class Hearing(Errands):
         self.desk.documents() if status.commit else None
         if first:
             if not status.commit and not waiting:
-                self.push_screen("welcome")
+                self.action_go("welcome")
             elif waiting:
                 self.notify(self.words("arrived", n=waiting), timeout=6)
         self._refresh_settings()
