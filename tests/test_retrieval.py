@@ -365,6 +365,39 @@ def test_another_reader_follows_a_rebuild(
         assert reader.refresh() == 2
 
 
+def test_a_note_that_moved_is_found_where_it_is(indexed: Notes, home: Home) -> None:
+    """Also where its passages were found before, in a retriever that stayed open."""
+    path = home.corpus / "moving.md"
+    path.write_text(article("搬家", "鹦鹉螺的壳是对数螺线。"), encoding="utf-8")
+    indexed.index()
+    assert indexed.retriever.search("鹦鹉螺")[0].source.startswith("corpus/moving.md:")
+    path.rename(home.corpus / "moved.md")
+    indexed.index()
+    assert indexed.retriever.search("鹦鹉螺")[0].source.startswith("corpus/moved.md:")
+
+
+def test_a_retriever_that_is_closed_under_searches_says_so(indexed: Notes, home: Home) -> None:
+    retriever = Retriever.open(home.path)
+    retriever.search("随机丢弃")
+    told: list[CatalogError] = []
+
+    def search() -> None:
+        try:
+            while True:
+                retriever.search("随机丢弃")
+        except CatalogError as error:
+            told.append(error)
+
+    threads = [threading.Thread(target=search) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    retriever.close()
+    for thread in threads:
+        thread.join(30)
+    assert len(told) == 4
+    assert all(error.hint for error in told)
+
+
 def test_a_passage_found_before_a_change_keeps_its_text(indexed: Notes, home: Home) -> None:
     """Between finding and showing, the note may change: what was found is shown."""
     path = home.corpus / "long.md"

@@ -10,12 +10,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
-from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from notesqa.catalog import Catalog, ChunkRow
 from notesqa.config import Home, Settings
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from notesqa.embedding.rerank import CrossEncoderReranker
     from notesqa.engines.lexical import LexicalEngine
     from notesqa.engines.vectors import VectorEngine
+
+_Given = ParamSpec("_Given")
+_Made = TypeVar("_Made")
 
 USERDICT = "userdict.txt"
 _CANDIDATES = 24
@@ -133,8 +137,8 @@ class Retriever:
 
     def close(self) -> None:
         """Close the catalog; the retriever cannot be used afterwards."""
-        self._aside.shutdown()
         self._catalog.close()
+        self._aside.shutdown()
 
     def __enter__(self) -> Retriever:
         return self
@@ -343,9 +347,7 @@ class Retriever:
             if not allowed:
                 return []
         vector = self.embedder.embed_queries([query.embedded])[0]
-        near = self._aside.submit(
-            _near, vectors, vector, max(_DENSE_CANDIDATES, limit // 2), allowed
-        )
+        near = self._beside(_near, vectors, vector, max(_DENSE_CANDIDATES, limit // 2), allowed)
         by_words = dict(
             lexical.search(query.words, query.grams, max(_LEXICAL_CANDIDATES, limit), allowed)
         )
@@ -353,7 +355,8 @@ class Retriever:
         by_vector = near.result()
         farther = vectors.scores(vector, [key for key in by_words if key not in by_vector])
         cosines = self._candidates(by_words, by_vector | farther, limit)
-        scored = self._aside.submit(_bm25, lexical, query, list(cosines))
+        scored = self._beside(_bm25, lexical, query, list(cosines))
+        time.sleep(0)  # Lets it begin: what follows seldom lets go of Python's lock.
         chunks = self._read(cosines, at)
         told = {key: told_by(asked, wording) for key, (_, wording) in chunks.items()}
         words, grams = scored.result()
@@ -369,6 +372,19 @@ class Retriever:
             hits.append(Hit(row, score(values, self._weights.rank), values))
         hits.sort(key=lambda hit: (-hit.score, hit.row.pk))
         return self._reranked(query, hits)
+
+    def _beside(
+        self, work: Callable[_Given, _Made], *args: _Given.args, **kwargs: _Given.kwargs
+    ) -> Future[_Made]:
+        """What `work` returns, done by another thread.
+
+        Raises:
+            CatalogError: the retriever was closed meanwhile.
+        """
+        try:
+            return self._aside.submit(work, *args, **kwargs)
+        except RuntimeError as error:
+            raise CatalogError("the index was closed", "open it again") from error
 
     def _candidates(
         self, by_words: Mapping[int, float], cosines: Mapping[int, float], limit: int
