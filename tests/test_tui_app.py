@@ -190,6 +190,22 @@ async def test_an_empty_home_is_found_before_the_other_screens_are_there(
         await s.until(lambda: isinstance(s.app.screen, WelcomeScreen))
 
 
+async def test_history_offers_only_what_there_is_a_conversation_for(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.press("f6")
+        await s.says("还没有对话")
+        foot = s.text.splitlines()[-1]
+        assert "帮助" in foot and not any(w in foot for w in ("删除", "改名", "导出", "撤销"))
+        await s.press("f2")
+        await s.ask()
+        await s.until(lambda: s.notes.kept)
+        await s.press("f6")
+        await s.says("1 问", "删除", "改名", "导出")
+        assert "撤销" not in s.text.splitlines()[-1]
+        await s.press("delete", "y")
+        await s.until(lambda: "撤销" in s.text.splitlines()[-1])
+
+
 async def test_what_might_be_asked_reads_as_a_question(tmp_path: Path) -> None:
     titles = ("Adam 与 AdamW：解耦权重衰减", "整流流（Rectified Flow）", "小目标检测", "DDIM")
     documents = [

@@ -94,6 +94,7 @@ class HistoryScreen(Screen[None]):
             return
         kept = self.list.highlighted or 0
         self._found = found
+        self.refresh_bindings()
         self.list.clear_options()
         for info in found:
             when = info.updated.replace("T", " ")[:16]
@@ -142,6 +143,14 @@ class HistoryScreen(Screen[None]):
 
     # -- keys -------------------------------------------------------------------------
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing is offered that there is no conversation for."""
+        if action == "undo":
+            return bool(self._deleted)
+        if action in ("open", "rename", "delete", "export"):
+            return bool(self._found)
+        return super().check_action(action, parameters)
+
     def action_move(self, step: int) -> None:
         """The next or previous conversation."""
         if step > 0:
@@ -186,9 +195,6 @@ class HistoryScreen(Screen[None]):
 
     def action_undo(self) -> None:
         """Bring back what was deleted last."""
-        if not self._deleted:
-            self.notify(self.words("nothing_to_undo"), timeout=2)
-            return
         last = self._deleted.pop()
         self.notes_app.desk.change_conversation(
             lambda notes: notes.restore_conversation(last), self._query

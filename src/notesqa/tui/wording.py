@@ -144,7 +144,6 @@ _WORDS: dict[str, tuple[str, str]] = {
     "delete_ask": ("删除“{title}”？", "Delete “{title}”?"),
     "deleted": ("已删除。按 F9 撤销", "deleted; F9 takes it back"),
     "restored": ("已恢复", "restored"),
-    "nothing_to_undo": ("没有可撤销的", "nothing to undo"),
     "exported": ("已导出到 {path}", "exported to {path}"),
     # settings
     "home": ("目录", "Home"),
