@@ -96,5 +96,7 @@ def test_a_definition_begins_with_the_name() -> None:
     assert introduces("- **归并排序**是一种稳定的排序。", names)
     assert introduces("Merge sort is a stable sort.", names)
     assert introduces("所谓归并排序，是指先分后合。", names)
+    assert introduces("“归并排序”(Merge Sort)先分后合。", names)
+    assert not introduces("外部归并排序（External Merge Sort）用磁盘。", names)
     assert not introduces("归并排序需要额外的内存。", names)
     assert not introduces("数据量大到内存放不下时，归并排序是首选。", names)

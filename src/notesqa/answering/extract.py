@@ -52,6 +52,7 @@ SENTENCE_FEATURES = (
 
 _NUMBER_FEATURE = SENTENCE_FEATURES.index("number")
 _MOST_PASSAGES = 5
+_EARLY = 3
 _LEAD = re.compile(r"^\s*(?:>\s*)*(?:#{1,6}\s+|[-*+]\s+|\d+[.)、．]\s+)?")
 # What a number that answers looks like, by what is asked: a year is no accuracy.
 _YEAR = re.compile(r"(?:1[89]|20)\d\d(?!\d)|\d+\s?月")
@@ -124,7 +125,9 @@ def score_sentences(
     ]
     if query.share == 1.0 or query.kind in _TOLD_AFTERWARDS:
         _carry_names([number for number, _, _ in places], texts, found)
+    # A name that only a late passage has is hardly what the question is about.
     named = passages_with(names_of(query), passages[:_MOST_PASSAGES])
+    decides = any(number < _EARLY for number in named)
     forms = _asked_after(query)
     spans = []
     for (number, start, end), text, values, cosine in zip(
@@ -138,8 +141,8 @@ def score_sentences(
         total = sum(weights.get(name, 0.0) * value for name, value in values.items())
         row = tuple(values.get(name, 0.0) for name in SENTENCE_FEATURES)
         worth = total + _alone(text)
-        if named and number not in named:
-            worth -= _OF_ANOTHER
+        if decides and number not in named:
+            worth = -math.inf  # it speaks of another thing
         if query.defines and introduces(text, forms):
             worth += _INTRODUCES_IT
         spans.append(Span(number, start, end, row, total, worth))
@@ -149,7 +152,6 @@ def score_sentences(
 
 # In the unit of the score, in which the best sentence of a passage leads the next by about 1.
 _SAYS_NOTHING = 12.0
-_OF_ANOTHER = 8.0
 _INTRODUCES_IT = 3.0
 
 
@@ -163,7 +165,8 @@ def _asked_after(query: Query) -> list[str]:
             surface != concept.surface and concept.surface in surface for surface in surfaces
         )
     ]
-    return [form for concept in names_of(query) or whole for form in concept.all_forms]
+    forms = [form for concept in names_of(query) or whole for form in concept.all_forms]
+    return [query.content, *forms]
 
 
 def _alone(text: str) -> float:

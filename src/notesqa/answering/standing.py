@@ -44,10 +44,11 @@ _LEFT_OF_CLAUSE = 12
 _LEFT_OF_SENTENCE = 20
 _SHORT_QUESTION = 40
 _INTRODUCED = re.compile(
-    r"\s*(?:[（(「]|[,，]?(?:是(?!否|不是|由)|指|即|又称|也称|简称|全称|度量|衡量|表示|描述|用来|称为|:)|"
+    r"[”\"》]?\s*(?:[（(「]|[,，]?(?:是(?!否|不是|由)|指|即|又称|也称|简称|全称|度量|衡量|表示|描述|用来|称为|:)|"
     r"(?:is|are|refers|means|stands)\b)"
 )
-_QUALIFIED = 4
+# Before the name that is introduced; 有效感受野 is another thing than 感受野.
+_LEAD_IN = re.compile(r"(?:所谓的?|一般来说,?|通常,?|其中,?|而|这里的?|[“\"《]|an? |the )*")
 
 
 def points_elsewhere(sentence: str) -> bool:
@@ -99,8 +100,9 @@ def introduces(sentence: str, names: Iterable[str]) -> bool:
         names: normalised.
     """
     head = normalize(_LEAD.sub("", sentence, count=1))[:120].replace("*", "")
-    for name in names:
-        at = head.find(name, 0, _QUALIFIED + len(name))
-        if at >= 0 and _INTRODUCED.match(head, at + len(name)):
-            return True
-    return False
+    lead = _LEAD_IN.match(head)
+    start = lead.end() if lead else 0
+    return any(
+        head.startswith(name, start) and bool(_INTRODUCED.match(head, start + len(name)))
+        for name in names
+    )
