@@ -26,7 +26,7 @@ from notesqa.catalog import Catalog, NewChunk, NewDocument, text_key
 from notesqa.config import EmbeddingSettings
 from notesqa.embedding import open_embedder
 from notesqa.engines import STATE_FILE, ChangeLog, Progress, read_state, writing
-from notesqa.engines.lexical import LexicalEngine, alike, letters_of
+from notesqa.engines.lexical import KnownWords, LexicalEngine, alike
 from notesqa.engines.vectors import VectorEngine
 from notesqa.errors import Cancelled, CatalogError
 from notesqa.records import Chunk, Document, Entry, Source
@@ -617,7 +617,7 @@ def test_slips_are_those_of_difflib(word: str, known: set[str]) -> None:
     """What is left out before the comparison would not have come near."""
     close = [term for term in known if abs(len(term) - len(word)) <= 2]
     wanted = difflib.get_close_matches(word, close, n=4, cutoff=0.8)
-    left = alike(word, {term: letters_of(term) for term in known})
+    left = alike(word, KnownWords.of(sorted(known)))
     assert difflib.get_close_matches(word, left, n=4, cutoff=0.8) == wanted
 
 
