@@ -94,7 +94,7 @@ def test_follow_ups_by_rules(before: str, follow: str, wanted: list[str]) -> Non
 
 ALONE = [
     "什么是 Dropout？", "与极大似然估计相比，最大后验估计有什么好处？", "L1 正则化等价于什么先验？", "DDIM 和 DDPM 的区别是什么？",
-    "为什么 ReLU 会让神经元死亡？", "其他激活函数有哪些", "随机森林与 GBDT，前者更容易过拟合吗？", "自注意力的复杂度是多少",
+    "为什么 ReLU 会让神经元死亡？", "哪个更好：SGD 还是 Adam", "用什么损失训练 YOLO 最好", "为什麼殘差有用", "其他激活函数有哪些", "随机森林与 GBDT，前者更容易过拟合吗？", "自注意力的复杂度是多少",
     "ResNet 为什么有效，它解决了什么问题？", "mAP 怎么算", "尤其是小目标怎么检测", "优化器的学习率怎么设", "感受野",
     "What is a receptive field?", "Is it possible to train BERT on one GPU with mixed precision?",
     "How is mAP computed?", "What are the drawbacks of batch normalization?", "explain the EM algorithm",
@@ -113,6 +113,27 @@ def test_what_stands_alone_stays_to_the_letter(question: str) -> None:
 def test_the_subject_is_carried_through_several_turns() -> None:
     history = [turn("什么是批归一化？"), turn("那它的缺点呢？"), turn("为什么？")]
     assert "批归一化" in standalone("有什么改进？", history)
+
+
+@pytest.mark.parametrize(
+    ("before", "follow", "wanted"),
+    [
+        # The turn that names the subject is further back than what is asked of it.
+        (["什么是堆排序", "它比归并排序快多少", "那它的缺点呢", "怎么实现"], "和基数排序比呢", ["堆排序和基数排序"]),
+        (["堆排序和归并排序的区别", "前者为什么不稳定"], "后者要多少内存", ["归并排序要多少内存"]),
+        (["堆排序和归并排序的区别", "前者为什么不稳定"], "哪个更快", ["堆排序和归并排序哪个更快"]),
+        (["堆排序的流程"], "第二步具体怎么做", ["堆排序第二步具体怎么做"]),
+        (["堆排序的流程", "用什么数据结构"], "它的高度是多少", ["堆排序的高度"]),
+        (["堆排序的优点"], "会退化吗", ["堆排序会退化吗"]),
+        (["什麼是堆排序"], "那沒有遞歸的呢", ["没有递归的", "堆排序"]),
+        (["what is heapsort", "how do I implement it"], "and the stable one?", ["stable heapsort"]),
+        (["what is heapsort", "and the stable one?"], "why does it matter", ["heapsort matter"]),
+    ],
+)  # fmt: skip
+def test_follow_ups_of_several_turns(before: list[str], follow: str, wanted: list[str]) -> None:
+    asked = standalone(follow, [turn(one) for one in before])
+    for part in wanted:
+        assert part in asked, asked
 
 
 def test_without_turns_nothing_changes() -> None:

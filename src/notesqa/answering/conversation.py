@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notesqa.answering.followups import ENDS, LEAD, PRONOUN, TURNS, by_rules, leans, subjects_of
 from notesqa.errors import ModelError
 from notesqa.records import Turn
-from notesqa.text.normalize import normalize
+from notesqa.text.normalize import normalize, simplified
 from notesqa.text.script import mostly_english
 from notesqa.text.terminal import clip, safe
 
@@ -46,10 +47,12 @@ def standalone(
     Returns:
         `question` itself, unchanged, where it stands alone.
     """
-    if not history or not leans(question):
+    plain = simplified(question)  # as the rules are written
+    if not history or not leans(plain):
         return question
-    subjects = subjects_of(history)
-    ruled = by_rules(question, subjects) if subjects else question
+    turns = [replace(turn, question=simplified(turn.question)) for turn in history]
+    subjects = subjects_of(turns, plain)
+    ruled = by_rules(plain, subjects) if subjects else question
     if model is None or prompts is None:
         return ruled
     return _by_model(question, history, model, prompts, cancel) or ruled

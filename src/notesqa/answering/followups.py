@@ -14,6 +14,8 @@ from notesqa.text.script import mostly_english
 
 TURNS = 3
 """How many turns before a question count."""
+_TRACED = 12
+# Through these many turns what a question leaned on is followed to its subject.
 
 # -- what a question leans on --------------------------------------------------------------
 
@@ -49,6 +51,16 @@ _BARE = re.compile(
     r"有例子吗|具体(?:怎么做|呢|一点|讲讲|说说)|详细(?:讲讲|说说|一点)|展开(?:讲讲|说说)|什么意思|"
     r"谁提出的|什么时候提出的|哪一?年提出的|适合什么场景|用在哪里?|还有(?:别的|其他)?(?:呢|吗))呢?$"
 )
+# A question that begins with its verb, or with a step, has its subject before it.
+_VERB_FIRST = re.compile(
+    r"^(?:(?:一般|通常|常|都|又|还)?(?:会不会|能不能|可不可以|需不需要|有没有|是不是|会|能|可以|需要|适合|支持|依赖)"
+    r"(?![\u4e00-\u9fff]{0,3}(?:什么是|哪些是))[^，,。]{1,12}(?:吗|么)|"
+    r"(?:一般|通常|常|都)?(?:用|取|选|设)(?:的)?(?:是)?(?:什么|多少|多大|哪种|哪些|哪个|几个?)[^，,。]{0,8}|"
+    r"(?:它的)?第[一二三四五六七八九十\d]{1,2}(?:步|个阶段|阶段|层)[^，,。]{0,14})$"
+)
+_WHICH = re.compile(
+    r"^(?:那么?)?哪(?:一)?(?:个|种|一个)(?:会|要|更|比较|最|的?效果)[^，,。]{1,10}$"
+)
 _WHAT_ABOUT = re.compile(r"^(?P<other>[^，,。?？]{1,24}?)(?:呢|又如何|又怎么样)$")
 _EN_LEAD = re.compile(
     r"^(?:(?:and|but|so|ok(?:ay)?|then|also|well|now|hmm)\b[,\s]*)+", re.IGNORECASE
@@ -74,6 +86,7 @@ _EN_COMPARE = re.compile(
     r"^(?:how does (?:it|this|that) )?(?:compared? (?:to|with)|versus|vs\.?|against) (?P<other>.+)$",
     re.IGNORECASE,
 )
+_EN_ONE = re.compile(r"^(?:the |an? )(?P<which>[A-Za-z-]+(?: [A-Za-z-]+)?) ones?$", re.IGNORECASE)
 _EN_BARE = re.compile(
     r"^(?:why(?: is that| so)?|how(?: so)?|how does (?:it|this|that) work|for example|"
     r"(?:can you )?give (?:me )?(?:an )?examples?|an example|when|who (?:proposed|invented|introduced) (?:it|this|that)|"
@@ -91,7 +104,7 @@ _ZH_ASKING = re.compile(
 _ZH_TAIL = re.compile(
     rf"(?:的)?(?:主要|具体|核心|常见|不同)?的?(?:(?:{_ASPECT})(?:(?:和|与|及|、)(?:{_ASPECT}))*)?"
     r"(?:(?:到底|究竟|一般|通常|主要|分别|各自|都|又|会|能|可以|应该|需要|要)?"
-    r"(?:是什么(?:意思|样的)?|指的?是?什么|是指什么|是啥|有哪些|有什么|包括什么|包括哪些|分为|怎么|如何|怎样|为什么|为何|"
+    r"(?:是什么(?:意思|样的)?|[用取选设]的?(?:是)?(?:什么|多少|多大|哪|几)|指的?是?什么|是指什么|是啥|有哪些|有什么|包括什么|包括哪些|分为|怎么|如何|怎样|为什么|为何|"
     r"等价于|等于|相当于|多少|多大|几[个种层步类]|属于|吗|呢|谁|何时|哪|比.+?[快慢好差高低大小强弱多少]|起什么|做什么|干什么|解决|"
     r"适合|用来|用于|好在|优于|取|能否|能不能|是否|是不是|可以|会不会).*)?$"
 )
@@ -100,7 +113,7 @@ _ZH_THAN = re.compile(
     r"^(?P<a>.+?)(?:相比于?|比|相对于)\s*(?P<b>.+?)(?:更|快|慢|好|差|高|低|大|小|强|弱|多|少|优|有)"
 )
 _EN_SUBJECT = re.compile(
-    r"^(?:(?:please|can you|could you|tell me|explain|describe|define|what(?:'s| is| are| does| do)|why (?:is|are|does|do|did)|"
+    r"^(?:(?:please|can you|could you|tell me|explain|describe|define|what about|how (?:do|can|should|would) (?:i|we|you|one) [a-z]+|what(?:'s| is| are| does| do)|why (?:is|are|does|do|did)|"
     r"how (?:is|are|does|do|did|can|to)|who (?:proposed|invented|introduced)|when (?:is|was|should)|which|where is|"
     r"the (?:difference|differences|relationship|relation) between|compare|(?:the )?(?:main )?(?:advantages?|disadvantages?|drawbacks?|"
     r"benefits?|limitations?|purpose|meaning|definition|formula|role|goal|idea|intuition|motivation)(?: of| behind)?|"
@@ -136,6 +149,7 @@ def leans(question: str) -> bool:
             or _EN_ASPECT.match(rest)
             or _EN_COMPARE.match(rest)
             or _EN_BARE.match(rest)
+            or _EN_ONE.match(rest)
         )  # fmt: skip
     rest = LEAD.sub("", text)
     led = rest != text
@@ -146,6 +160,8 @@ def leans(question: str) -> bool:
         or _COMPARE.match(rest)
         or _ELLIPTIC.match(rest)
         or _BARE.match(rest)
+        or _VERB_FIRST.match(rest)
+        or _WHICH.match(rest)
         or ((led or len(rest) <= 14) and _WHAT_ABOUT.match(rest))
     )  # fmt: skip
 
@@ -194,19 +210,33 @@ def _names_two(text: str) -> bool:
 # -- by rules ----------------------------------------------------------------------------
 
 
-def subjects_of(history: Sequence[Turn]) -> tuple[str, ...]:
-    """What the latest turns spoke of; a question that leaned is seen through to its subject."""
+def subjects_of(history: Sequence[Turn], question: str = "") -> tuple[str, ...]:
+    """What the latest turns spoke of; a question that leaned is seen through to its subject.
+
+    Args:
+        question: the one that leans; where it speaks of two things ("the latter"), the
+            latest turn that named two is meant.
+    """
     questions: list[str] = []
-    for turn in history[-TURNS:]:
+    for turn in history[-_TRACED:]:
         asked = turn.question
         if questions and leans(asked):
-            asked = by_rules(asked, subjects(questions[-1]))
+            asked = by_rules(asked, _latest(questions, asked))
         questions.append(asked)
-    for asked in reversed(questions):
-        found = subjects(asked)
-        if found:
-            return found
-    return ()
+    return _latest(questions[-TURNS:], question)
+
+
+def _latest(questions: Sequence[str], asked: str) -> tuple[str, ...]:
+    found = [names for one in reversed(questions) if (names := subjects(one))]
+    if _of_two(asked):
+        return next((names for names in found if len(names) > 1), found[0] if found else ())
+    return found[0] if found else ()
+
+
+def _of_two(question: str) -> bool:
+    rest = LEAD.sub("", question.strip().strip(ENDS))
+    pattern = (_POSITION, _BOTH, _WHICH, _EN_POSITION, _EN_BOTH)
+    return any(one.search(rest) for one in pattern)
 
 
 def subjects(question: str) -> tuple[str, ...]:
@@ -236,7 +266,9 @@ def subjects(question: str) -> tuple[str, ...]:
 
 def _kept(*names: str) -> tuple[str, ...]:
     cleaned = (name.strip().strip(ENDS).removesuffix("的").strip() for name in names)
-    return tuple(name for name in cleaned if name and len(name) <= 60)
+    return tuple(
+        name for name in cleaned if name and len(name) <= 60 and not PRONOUN.fullmatch(name)
+    )
 
 
 def by_rules(question: str, found: tuple[str, ...]) -> str:
@@ -270,6 +302,8 @@ def by_rules(question: str, found: tuple[str, ...]) -> str:
         core = core.removeprefix("的").removesuffix("呢")
         asks = "" if re.search(r"什么|哪|多少|怎|如何|为什么|吗", core) else "是什么"
         return f"{whole}的{core}{asks}？"
+    if _VERB_FIRST.match(core) or _WHICH.match(core):
+        return f"{whole}{core.removeprefix('它的')}？"
     if _BARE.match(core):
         return f"{whole}{core.removesuffix('呢')}？"
     if match := _WHAT_ABOUT.match(core):
@@ -305,6 +339,8 @@ def _english(text: str, found: tuple[str, ...]) -> str:
         return f"What about the {aspect['aspect']} of {whole}?"
     if compared := _EN_COMPARE.match(core):
         return f"How does {whole} compare with {compared['other']}?"
+    if one := _EN_ONE.match(core):
+        return f"What about the {one['which']} {whole}?"
     if _EN_PRONOUN.search(rest):
         return _pronouns_replaced(rest, whole)
     return f"{rest.rstrip(ENDS)} ({whole})?"

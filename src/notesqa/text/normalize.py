@@ -83,6 +83,12 @@ def normalize(text: str) -> str:
         text = result
 
 
+def simplified(text: str) -> str:
+    """`text` in simplified characters, all else as it was."""
+    table = _simplified()
+    return _phrases("".join(table.get(char, char) for char in text))
+
+
 def normalize_all(texts: Sequence[str]) -> list[str]:
     """`normalize` of each text, for many short ones in a tenth of the time. Imports numpy."""
     import numpy as np
