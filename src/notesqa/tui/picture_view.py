@@ -193,6 +193,9 @@ class PictureView(ScrollView):
                 if self._still is not None:
                     self._still.stop()
                 self._still = self.set_timer(_STILL_SECONDS, self._put_down)
+        return self._frame(crop)
+
+    def _frame(self, crop: Region) -> list[Strip]:
         return super().render_lines(crop)
 
     def _put_down(self) -> None:
