@@ -153,3 +153,12 @@ def test_two_capitals_are_a_name() -> None:
         ("堆", "QZ 方法是 MG 迭代的推广。"),
     )
     assert said[0] == "QZ 方法是 MG 迭代的推广。"
+
+
+def test_what_a_name_is_compared_with_is_quoted_too() -> None:
+    said = answer(
+        "Timsort 和归并排序有什么不同？",
+        ("归并排序", "归并排序总是从单个元素开始，这一点各家不同。"),
+        ("Timsort", "Timsort 的不同在于先找已经有序的小段。"),
+    )
+    assert len(said) == 2

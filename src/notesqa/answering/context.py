@@ -5,14 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from notesqa.answering.followups import subjects
+from notesqa.answering.naming import has_one
 from notesqa.answering.spans import LIST_ITEM, Span
 from notesqa.answering.standing import asks, refers_back
 from notesqa.records import Passage
 from notesqa.retrieval.query import Query
+from notesqa.retrieval.terms import Concept
+from notesqa.text.normalize import normalize
 
 _MOST_CHARACTERS = 560
 _MOST_WITH_NEXT = 300
 _MOST_ITEMS = 8
+# How far, in score, the best sentence on the other side of a comparison may be behind.
+_FURTHEST_SIDE = 9.0
 _ENUMERATING = frozenset(("list", "how"))
 # Whoever reads a conclusion asks what it follows from.
 _CONCLUDES = re.compile(
@@ -74,6 +80,31 @@ def completed(
         for span in _next(own[chosen[0].passage], chosen[0], passages):
             add(span, _MOST_WITH_NEXT)
     return ordered([*chosen, *added])
+
+
+def both_sides(
+    query: Query, chosen: Sequence[Span], spans: Sequence[Span], passages: Sequence[Passage]
+) -> list[Span]:
+    """What was chosen of a comparison, with a sentence on the side that it says nothing of.
+
+    Args:
+        spans: best first.
+    """
+    sides = subjects(query.text) if query.kind == "compare" else ()
+    found = list(chosen)
+    for side in sides if len(sides) == 2 else ():
+        name = normalize(side)
+        forms = next((c.forms for c in query.concepts if c.surface == name), ())
+        named = [Concept(name, forms)]
+
+        def speaks(span: Span, named: Sequence[Concept] = named) -> bool:
+            return has_one(named, passages[span.passage].text[span.start : span.end])
+
+        if not any(speaks(span) for span in found):
+            least = chosen[0].worth - _FURTHEST_SIDE
+            other = next((s for s in spans if s.worth >= least and speaks(s)), None)
+            found += [other] if other else []
+    return ordered(found)
 
 
 def _opening(beside: Sequence[Span], place: int, text: str) -> list[Span]:

@@ -17,7 +17,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from notesqa.answering.context import completed, ordered
+from notesqa.answering.context import both_sides, completed, ordered
 from notesqa.answering.naming import names_of, passages_with
 from notesqa.answering.spans import LIST_ITEM, MOST_CHARACTERS, Span, spans_of
 from notesqa.answering.standing import (
@@ -125,9 +125,11 @@ def score_sentences(
     ]
     if query.share == 1.0 or query.kind in _TOLD_AFTERWARDS:
         _carry_names([number for number, _, _ in places], texts, found)
-    # A name that only a late passage has is hardly what the question is about.
-    named = passages_with(names_of(query), passages[:_MOST_PASSAGES])
-    decides = any(number < _EARLY for number in named)
+    # A name that only a late passage has is hardly what the question is about, and beside one
+    # name there may be a Chinese one that the first is compared with.
+    names = names_of(query)
+    named = passages_with(names, passages[:_MOST_PASSAGES])
+    decides = min(named, default=_EARLY) < _EARLY and (query.kind != "compare" or len(names) > 1)
     forms = _asked_after(query)
     spans = []
     for (number, start, end), text, values, cosine in zip(
@@ -289,6 +291,7 @@ def extract(
     # What a definition is worth more leaves nothing out that would go with it otherwise.
     margin += max(0.0, spans[0].worth - spans[0].score)
     chosen = _choose(spans, passages, most, margin)
+    chosen = both_sides(query, chosen, spans, passages)
     answered = len(chosen) == 1 and chosen[0].values[_NUMBER_FEATURE] > 0.0
     whole = completed(query, chosen, spans, passages, answered=answered)
     return _quoted(whole, passages, spans)

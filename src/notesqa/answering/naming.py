@@ -32,16 +32,17 @@ def names_of(query: Query) -> list[Concept]:
 
 def passages_with(names: Sequence[Concept], passages: Sequence[Passage]) -> set[int]:
     """Which of the passages have one of the names, by this or another word, head included."""
-    found = set()
-    for number, passage in enumerate(passages):
-        text = normalize(" ".join((passage.title, passage.heading, passage.text)))
-        packed = squeeze(text)
-        if any(
-            squeeze(name.surface) in packed or met(text, packed, name, 1.0)[0] >= 0
-            for name in names
-        ):
-            found.add(number)
-    return found
+    texts = (" ".join((p.title, p.heading, p.text)) for p in passages)
+    return {number for number, text in enumerate(texts) if has_one(names, text)}
+
+
+def has_one(names: Sequence[Concept], text: str) -> bool:
+    """Whether a text has one of the names, by this or another word."""
+    own = normalize(text)
+    packed = squeeze(own)
+    return any(
+        squeeze(name.surface) in packed or met(own, packed, name, 1.0)[0] >= 0 for name in names
+    )
 
 
 def _is_name(word: str, query: Query) -> bool:
