@@ -44,7 +44,11 @@ from notesqa.tui.remote import RemoteNotes
 from notesqa.tui.rubbish import Rubbish
 
 if TYPE_CHECKING:
+    from notesqa.tui.finding import Findings
+    from notesqa.tui.flow import Section
     from notesqa.tui.remote import Behind
+
+    LayOut = Callable[[Findings], list[Section]]
 
 EVERY = 0.06
 TYPED = "正则化的贝叶斯先验是什么以及 diffusion model 采样为什么慢 "
@@ -83,9 +87,9 @@ class Measured(NotesApp):
         """Know from now on when each search was asked for."""
         search = self.desk.search
 
-        def noted(number: int, query: Query, k: int) -> None:
+        def noted(number: int, query: Query, k: int, lay_out: LayOut) -> None:
             self.asked[number] = time.perf_counter()
-            search(number, query, k)
+            search(number, query, k, lay_out)
 
         self.desk.search = noted  # type: ignore[method-assign]
 

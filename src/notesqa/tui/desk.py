@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from notesqa.config import Settings
     from notesqa.reports import ConversationInfo, IndexEvent
     from notesqa.tui.finding import Findings
+    from notesqa.tui.flow import Section
     from notesqa.tui.note_text import NoteText
     from notesqa.tui.remote import Behind, Lost, RemoteNotes
 
@@ -264,13 +265,19 @@ class Desk:
 
     # -- searching and asking ------------------------------------------------------
 
-    def search(self, number: int, query: Query, k: int) -> None:
-        """Search; a search that has not begun when the next one comes is dropped."""
+    def search(
+        self, number: int, query: Query, k: int, lay_out: Callable[[Findings], list[Section]]
+    ) -> None:
+        """Search; a search that has not begun when the next one comes is dropped.
+
+        `lay_out` makes of what was found what is shown, in a thread, so that no key waits.
+        """
 
         def job() -> None:
             began = time.perf_counter()
             found = self._find(query, k)
-            self.post(Results(number, query, found, time.perf_counter() - began))
+            seconds = time.perf_counter() - began
+            self.post(Results(number, query, found, seconds, lay_out(found)))
 
         self._do("search", "search", job, number)
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
 from textual.message import Message
@@ -16,6 +17,9 @@ from notesqa.tui.flow import Line, Piece, Section, fold, may_break
 from notesqa.tui.surface import Surface
 from notesqa.tui.wording import Wording
 
+if TYPE_CHECKING:
+    from notesqa.tui.finding import Findings
+
 _SNIPPET_LINES = 2
 _MOST_LINES = 8
 
@@ -26,6 +30,11 @@ class Result:
 
     passage: Passage
     text: str
+
+
+def results_of(found: Findings) -> list[Result]:
+    """The passages of a search, each with how it reads."""
+    return [Result(p, text) for p, text in zip(found.passages, found.shown, strict=True)]
 
 
 def result_lines(
@@ -117,23 +126,56 @@ class ResultList(Surface):
         self.results: list[Result] = []
         self.words: Sequence[str] = ()
         self.explain = False
+        self._explained = False
         self.at = 0
 
-    def fill(self, results: Sequence[Result], words: Sequence[str]) -> None:
-        """Show other results; the first is chosen."""
-        self.results, self.words, self.at = list(results), words, 0
-        self.show([Section(str(i), partial(self._result, i)) for i in range(len(results))])
+    def plan(self) -> Callable[[Findings], list[Section]]:
+        """How results would be laid out now; what it gives may be called in any thread."""
+        width, explain = self.text_width, self.explain
+        self._explained = explain
+
+        def lay_out(found: Findings) -> list[Section]:
+            sections = []
+            for i, result in enumerate(results_of(found)):
+                section = Section(str(i), partial(self._result, i))
+                section.lines = self._lines_of(result, i, width, found.words, explain, i == 0)
+                section.width = width
+                sections.append(section)
+            return sections
+
+        return lay_out
+
+    def fill(self, found: Findings, sections: list[Section]) -> None:
+        """Show other results, as the last `plan` laid them out; the first is chosen."""
+        self.results, self.words, self.at = results_of(found), found.words, 0
+        if self._explained != self.explain:
+            for section in sections:
+                section.width = -1
+        self.show(sections)
+        self.post_message(self.Chosen())
+
+    def empty(self) -> None:
+        """Show none."""
+        self.results, self.words, self.at = [], (), 0
+        self.show([])
         self.post_message(self.Chosen())
 
     def _result(self, index: int, width: int) -> list[Line]:
-        return result_lines(
-            self.results[index],
-            self.words,
-            width,
-            link=f"result:{index}",
-            explain=self._wording if self.explain else None,
-            chosen=index == self.at,
-        )
+        result, chosen = self.results[index], index == self.at
+        return self._lines_of(result, index, width, self.words, self.explain, chosen)
+
+    def _lines_of(
+        self,
+        result: Result,
+        index: int,
+        width: int,
+        words: Sequence[str],
+        explain: bool,
+        chosen: bool,
+    ) -> list[Line]:
+        wording = self._wording if explain else None
+        link = f"result:{index}"
+        return result_lines(result, words, width, link=link, explain=wording, chosen=chosen)
 
     @property
     def chosen(self) -> Passage | None:

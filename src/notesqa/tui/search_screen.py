@@ -18,7 +18,7 @@ from notesqa.text.terminal import safe
 from notesqa.tui import queries
 from notesqa.tui.bars import KeyBar, ProgressBar, StatusBar
 from notesqa.tui.field import Field
-from notesqa.tui.results import Result, ResultList
+from notesqa.tui.results import ResultList
 from notesqa.tui.source_pane import SourcePane
 from notesqa.tui.surface import Surface
 from notesqa.tui.wording import Wording, speak
@@ -107,18 +107,17 @@ class SearchScreen(Screen[None]):
             self._count(self.words("bad_date", value=safe(query.bad_date, newlines=False)))
             return
         if not query.text:
-            self.results.fill([], ())
+            self.results.empty()
             self._count("")
             return
-        self.notes_app.desk.search(self._number, query, _SHOWN)
+        self.notes_app.desk.search(self._number, query, _SHOWN, self.results.plan())
 
     def show_results(self, message: Results) -> None:
         """What was found; dropped when something else has been typed since."""
         if message.number != self._number:
             return
         found = message.found
-        pairs = zip(found.passages, found.shown, strict=True)
-        self.results.fill([Result(passage, text) for passage, text in pairs], found.words)
+        self.results.fill(found, message.sections)
         if found.passages:
             ms = max(1, round(message.seconds * 1000))
             self._count(self.words("results", n=len(found.passages), ms=ms))

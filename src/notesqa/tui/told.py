@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from notesqa.records import Answer, Passage
     from notesqa.reports import ConversationInfo, DocumentInfo, IndexEvent, IndexReport
     from notesqa.tui.finding import Findings
+    from notesqa.tui.flow import Section
     from notesqa.tui.note_text import NoteText
     from notesqa.tui.queries import Query
 
@@ -62,12 +63,13 @@ class Failed(Told):
 
 @dataclass
 class Results(Told):
-    """What a search found."""
+    """What a search found, and the same laid out."""
 
     number: int
     query: Query
     found: Findings
     seconds: float
+    sections: list[Section]
 
 
 @dataclass
