@@ -67,8 +67,10 @@ class Terminal:
 
     @property
     def text(self) -> str:
-        # pyte leaves an empty cell behind every wide character.
-        return "\n".join(line.rstrip() for line in self.screen.display).replace("\0", "")
+        # Not pyte's own: that fails on a wide character of which half was written over.
+        rows, columns = range(self.screen.lines), range(self.screen.columns)
+        cells = self.screen.buffer
+        return "\n".join("".join(cells[y][x].data for x in columns).rstrip() for y in rows)
 
     def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
         end = time.monotonic() + seconds

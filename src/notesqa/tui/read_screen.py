@@ -42,6 +42,8 @@ class Place:
 class ReadScreen(Screen[None]):
     """The third screen."""
 
+    AUTO_FOCUS = "#notes"
+
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left_square_bracket,alt+left", "back", "do_back", id="read_back"),
         Binding("right_square_bracket,alt+right", "forward", "do_forward", id="read_forward"),
