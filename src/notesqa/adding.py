@@ -38,7 +38,7 @@ def add_paths(
         try:
             found = _named(home, named)
         except CorpusError as error:
-            failed.append((str(named) or "''", error.message))
+            failed.append((str(named), error.message))
             continue
         except (OSError, RuntimeError) as error:
             # RuntimeError: `~somebody` who is not known here.

@@ -207,7 +207,8 @@ def print_report(report: IndexReport) -> None:
     for source, reason in report.unread:
         print(f"notesqa: not read: {one_line(source)}: {one_line(reason)}", file=sys.stderr)
     for path, reason in report.failed:
-        print(f"notesqa: not added: {one_line(path)}: {one_line(reason)}", file=sys.stderr)
+        named = one_line(path) or "''"
+        print(f"notesqa: not added: {named}: {one_line(reason)}", file=sys.stderr)
 
 
 def status_record(status: Status) -> dict[str, Any]:
