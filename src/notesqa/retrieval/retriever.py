@@ -48,6 +48,8 @@ _CANDIDATES = 24
 _LEXICAL_CANDIDATES = 60
 _DENSE_CANDIDATES = 30
 _CHUNKS_KEPT = 10_000
+# Measured at 98,609 chunks: of the first 16 by their words 94 of 100 become candidates.
+_LIKELY = 16
 _ASIDE = 2
 _DUPLICATE_OVERLAP = 0.9
 _SHINGLE, _FEWEST_SHINGLES, _SAMPLES = 4, 20, 16
@@ -352,23 +354,26 @@ class Retriever:
             lexical.search(query.words, query.grams, max(_LEXICAL_CANDIDATES, limit), allowed)
         )
         asked = Asked.of(query, lexical.idf("words", list(query.words)))
+        # While the vectors are scanned.
+        seen = self._seen(asked, list(by_words)[: min(_LIKELY, limit)], at)
         by_vector = near.result()
         farther = vectors.scores(vector, [key for key in by_words if key not in by_vector])
         cosines = self._candidates(by_words, by_vector | farther, limit)
         scored = self._beside(_bm25, lexical, query, list(cosines))
         time.sleep(0)  # Lets it begin: what follows seldom lets go of Python's lock.
-        chunks = self._read(cosines, at)
-        told = {key: told_by(asked, wording) for key, (_, wording) in chunks.items()}
+        seen |= self._seen(asked, [key for key in cosines if key not in seen], at)
+        keys = [key for key in cosines if key in seen]
         words, grams = scored.result()
-        gone = len(chunks) < len(cosines) and at + 1 < self._catalog.oldest()
+        gone = len(keys) < len(cosines) and at + 1 < self._catalog.oldest()
         if gone or (lexical.commit, vectors.commit) != stood:
             # A rebuild went by under this search, and its state with it.
             return self.hits(
                 query, limit=limit, sources=sources, tags=tags, after=after, before=before
             )
         hits = []
-        for key, (row, _) in chunks.items():
-            values = *found_by(asked, words[key], grams[key], cosines[key]), *told[key]
+        for key in keys:
+            row, told = seen[key]
+            values = *found_by(asked, words[key], grams[key], cosines[key]), *told
             hits.append(Hit(row, score(values, self._weights.rank), values))
         hits.sort(key=lambda hit: (-hit.score, hit.row.pk))
         return self._reranked(query, hits)
@@ -417,6 +422,13 @@ class Retriever:
         return [Hit(head[i].row, float(scores[i]), head[i].values) for i in order] + [
             Hit(hit.row, floor - 1.0 - n, hit.values) for n, hit in enumerate(tail)
         ]
+
+    def _seen(
+        self, asked: Asked, keys: Iterable[int], at: int
+    ) -> dict[int, tuple[ChunkRow, tuple[float, ...]]]:
+        """Those of the chunks that are live at the commit `at`, and what they tell."""
+        read = self._read(keys, at)
+        return {key: (row, told_by(asked, wording)) for key, (row, wording) in read.items()}
 
     def _read(self, keys: Iterable[int], at: int) -> dict[int, tuple[ChunkRow, Wording]]:
         """Those of the chunks that are live at the commit `at`, and what features look at."""
