@@ -23,6 +23,7 @@ from notesqa.config import Home, Settings
 from notesqa.embedding import open_embedder
 from notesqa.errors import CatalogError, NotesqaError
 from notesqa.records import Document, Entry, Passage
+from notesqa.retrieval.duplicates import near_duplicates
 from notesqa.retrieval.features import FEATURES, Asked, Wording, found_by, told_by
 from notesqa.retrieval.query import Query, analyse
 from notesqa.retrieval.ranking import Weights, load_weights, score
@@ -51,8 +52,6 @@ _CHUNKS_KEPT = 10_000
 # Measured at 98,609 chunks: of the first 16 by their words 94 of 100 become candidates.
 _LIKELY = 16
 _ASIDE = 2
-_DUPLICATE_OVERLAP = 0.9
-_SHINGLE, _FEWEST_SHINGLES, _SAMPLES = 4, 20, 16
 _JOINED_CHARACTERS = 1200
 
 
@@ -453,7 +452,7 @@ class Retriever:
         most = max(2, (k + 1) // 2)
         for hit in hits:
             text = self._plain_text(hit.row)
-            if any(_near_duplicates(text, other) for other in texts):
+            if any(near_duplicates(text, other) for other in texts):
                 continue
             if per_document.get(hit.row.document_id, 0) >= most:
                 delayed.append(hit)
@@ -535,25 +534,6 @@ def _wordings(rows: Sequence[ChunkRow]) -> list[Wording]:
 
 def _only(terms: Mapping[str, float], kept: Iterable[str]) -> dict[str, float]:
     return {term: terms[term] for term in kept}
-
-
-def _near_duplicates(one: str, other: str) -> bool:
-    """Whether one text says hardly more than the other does."""
-    short, long = sorted((one, other), key=len)
-    # Cheap, and enough for nearly all: texts that share nine parts of ten share most samples.
-    places = range(0, len(short) - _SHINGLE + 1, max(1, len(short) // _SAMPLES))
-    misses = 0
-    for at in places:
-        misses += short[at : at + _SHINGLE] not in long
-        if misses > len(places) / 2:
-            return False
-    a, b = _shingles(short), _shingles(long)
-    fewer = min(len(a), len(b))
-    return fewer > _FEWEST_SHINGLES and len(a & b) >= _DUPLICATE_OVERLAP * fewer
-
-
-def _shingles(text: str) -> set[str]:
-    return {text[at : at + _SHINGLE] for at in range(max(1, len(text) - _SHINGLE + 1))}
 
 
 def _continues(run: Sequence[ChunkRow], row: ChunkRow) -> bool:

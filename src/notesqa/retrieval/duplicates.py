@@ -1,0 +1,25 @@
+"""Passages that say hardly more than another one does."""
+
+from __future__ import annotations
+
+_OVERLAP = 0.9
+_SHINGLE, _FEWEST_SHINGLES, _SAMPLES = 4, 20, 16
+
+
+def near_duplicates(one: str, other: str) -> bool:
+    """Whether one text says hardly more than the other does."""
+    short, long = sorted((one, other), key=len)
+    # Cheap, and enough for nearly all: texts that share nine parts of ten share most samples.
+    places = range(0, len(short) - _SHINGLE + 1, max(1, len(short) // _SAMPLES))
+    misses = 0
+    for at in places:
+        misses += short[at : at + _SHINGLE] not in long
+        if misses > len(places) / 2:
+            return False
+    a, b = _shingles(short), _shingles(long)
+    fewer = min(len(a), len(b))
+    return fewer > _FEWEST_SHINGLES and len(a & b) >= _OVERLAP * fewer
+
+
+def _shingles(text: str) -> set[str]:
+    return {text[at : at + _SHINGLE] for at in range(max(1, len(text) - _SHINGLE + 1))}
