@@ -209,6 +209,7 @@ class Surface(PictureView, can_focus=True):
         self._look = ()
         self._styles.clear()
         self._strips.clear()
+        self._inked.clear()
         if self._lines:
             # The pictures have the colours of the theme.
             self.pictures_ready()
