@@ -514,6 +514,37 @@ def test_every_weight_belongs_to_a_feature() -> None:
     assert 0.0 < weights.threshold <= weights.nearest < 1.0
 
 
+def told(question: str, text: str, title: str = "") -> dict[str, float]:
+    query = analyse(question, Segmenter(), TermTable([("感受野", "receptive field", "")]))
+    asked = Asked.of(query, dict.fromkeys(query.words, 2.0))
+    return dict(zip(FEATURES[3:], told_by(asked, Wording.of(text, title)), strict=True))
+
+
+def test_a_passage_need_not_say_again_what_its_title_says() -> None:
+    question, text = "感受野怎么计算?", "逐层累加即可计算, 先算最后一层。"
+    under, alone = told(question, text, "感受野"), told(question, text)
+    assert under["coverage"] == 1.0 > alone["coverage"]
+    assert under["early"] > alone["early"]
+
+
+def test_what_is_named_earlier_counts_more() -> None:
+    question, filler = "感受野怎么计算?", "先看几个别的东西。" * 12
+    first, last = (
+        told(question, f"感受野的计算。{filler}"),
+        told(question, f"{filler}感受野的计算。"),
+    )
+    assert first["coverage"] == last["coverage"]
+    assert first["early"] > last["early"] > 0
+    assert first["lead_coverage"] == 1.0
+    assert last["lead_coverage"] == 0.0
+
+
+def test_a_latin_word_is_met_by_its_chinese_name() -> None:
+    text = "感受野由逐层累加得到。"
+    assert told("receptive field 是什么", text)["coverage"] == 1.0
+    assert told("感受野是什么", "receptive field grows layer by layer")["coverage"] < 1.0
+
+
 def test_features_are_named_and_plain() -> None:
     segmenter, table = Segmenter(), TermTable([("感受野", "receptive field", "")])
     query = analyse("感受野怎么计算? 3x3", segmenter, table)
@@ -523,7 +554,7 @@ def test_features_are_named_and_plain() -> None:
     a = dict(zip(FEATURES, (*found_by(asked, 9.0, 4.0, 0.8), *near), strict=True))
     b = dict(zip(FEATURES, (*found_by(asked, 0.0, 0.0, 0.0), *far), strict=True))
     assert all(isinstance(v, float) for v in (*a.values(), *b.values()))
-    assert a["title_coverage"] > 0
+    assert a["lead_coverage"] > b["lead_coverage"] == 0
     assert a["coverage"] > b["coverage"] == 0.0
     assert score(list(a.values()), load_weights().rank) > score(
         list(b.values()), load_weights().rank

@@ -7,7 +7,8 @@
 embedder), searches every question and keeps the features of its candidates. `fit`
 learns one linear weight a feature by listwise softmax (Cao et al. 2007, "Learning to
 Rank: From Pairwise Approach to Listwise Approach") and prints MRR@10 of the stages.
-Only the text of a section is indexed, neither its title nor its context.
+Only the text of a section is indexed, neither its title nor its context; in the sets
+whose name ends in `+n`, the sections of one title make one note, as people have them.
 """
 
 from __future__ import annotations
@@ -18,14 +19,16 @@ import json
 import shutil
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Iterator
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize
 
-from notesqa.catalog import Catalog, NewChunk, NewDocument, text_key
+from notesqa.catalog import Catalog, ChunkRow, NewChunk, NewDocument, text_key
 from notesqa.chunking import chunk
 from notesqa.config import Home, Settings
 from notesqa.embedding import open_embedder
@@ -34,17 +37,19 @@ from notesqa.records import Document, Source
 from notesqa.retrieval import Retriever
 from notesqa.retrieval.features import FEATURES
 
-# A set's name with `+t` is the same set with its titles: only so can the weight of a match
-# in the title be learned. What is reported as a set's figure is always text only.
+# A set's name with `+n` is the same set as notes: the sections of one title stand under one
+# another in one document, below their headings but for the one that is asked. Only so can be
+# learned which passage of a note answers, and what its title tells. What is reported as a
+# set's figure is always a section a document, text only.
 SETS = (
     "dl500", "reflection", "javaguide", "tidb_docs", "cmrc2018", "drcd_dev", "csl", "xquad_zh",
-    "dl500+t", "reflection+t", "tidb_docs+t",
+    "dl500+n", "reflection+n", "javaguide+n", "tidb_docs+n",
 )  # fmt: skip
 # Every set counts the same however many questions it has; encyclopedic ones less: people
 # ask their notes as in the first four.
 SET_WEIGHTS = {
     "cmrc2018": 0.5, "drcd_dev": 0.5, "csl": 0.5, "xquad_zh": 0.5,
-    "dl500+t": 0.5, "reflection+t": 0.5, "tidb_docs+t": 0.5,
+    "dl500+n": 0.3, "reflection+n": 0.3, "javaguide+n": 0.3, "tidb_docs+n": 0.3,
 }  # fmt: skip
 CANDIDATES = 40
 MOST_QUESTIONS = 300
@@ -52,8 +57,7 @@ MOST_QUESTIONS = 300
 # the tuning sets' questions are headings, and people ask otherwise.
 PRIOR = {
     "bm25_words": 1.0, "bm25_grams": 0.5, "cosine": 0.6, "opening_coverage": 0.4,
-    "longest_common": 0.6, "latin_coverage": 0.3, "title_coverage": 0.2,
-    "cue": 0.05, "first_hit": 0.1, "symbols": 0.2,
+    "longest_common": 0.6, "latin_coverage": 0.3, "cue": 0.05, "symbols": 0.2,
 }  # fmt: skip
 WEIGHTS = Path(__file__).parent.parent / "src/notesqa/retrieval/weights.json"
 
@@ -70,11 +74,10 @@ def build(
     name: str,
     work: Path,
     *,
-    titles: bool = False,
     reuse: bool = False,
     only: frozenset[str] = frozenset(),
 ) -> Retriever:
-    """Index one set, or `only` some of its sections, as a home; text only unless `titles`."""
+    """Index one set, or `only` some of its sections, as a home."""
     home = Home(work / "homes" / (f"{name}-{len(only)}" if only else name))
     settings = Settings()
     embedder = open_embedder(settings.embedding)
@@ -90,19 +93,13 @@ def build(
     home.corpus.mkdir(parents=True)
     catalog = Catalog(home.index, write=True)
     new, texts = [], {}
-    for row in rows(data / name.removesuffix("+t") / "corpus.jsonl.gz"):
-        if only and row["id"] not in only:
-            continue
-        title = row["title"] if titles else ""
-        document = Document(
-            row["id"], title, row["text"], "text", (Source(f"corpus/{row['id']}.txt"),)
-        )
+    for document in notes(data, name) if name.endswith("+n") else sections(data, name, only):
         chunks = []
         for c in chunk(document, embedder.count_tokens):
-            text = embedded_text(title, c.heading, c.text)
+            text = embedded_text(document.title, c.heading, c.text)
             texts[text_key(text)] = text
             chunks.append(NewChunk(c, 0, text_key(text)))
-        new.append(NewDocument(document, row["id"], tuple(chunks)))
+        new.append(NewDocument(document, document.id, tuple(chunks)))
     keys = list(texts)
     for first in range(0, len(keys), 1024):
         part = keys[first : first + 1024]
@@ -126,13 +123,61 @@ def build(
     return retriever
 
 
+def sections(data: Path, name: str, only: frozenset[str]) -> Iterator[Document]:
+    """Each section, or each of `only`, as a document without a title."""
+    for row in rows(data / name / "corpus.jsonl.gz"):
+        if not only or row["id"] in only:
+            source = Source(f"corpus/{row['id']}.txt")
+            yield Document(row["id"], "", row["text"], "text", (source,))
+
+
+def notes(data: Path, name: str) -> Iterator[Document]:
+    """The sections of each title as one note, below their headings."""
+    for number, (title, members) in enumerate(_titles(data, name).items()):
+        text = "".join(part for _, *parts in _under(members) for part in parts)
+        source = Source(f"corpus/{number}.md")
+        yield Document(str(number), title, text, "markdown", (source,))
+
+
+def places(data: Path, name: str) -> dict[str, list[tuple[int, int, str]]]:
+    """Where sections stand in the notes: start, end and id of each, by the note's id."""
+    found = {}
+    for number, members in enumerate(_titles(data, name).values()):
+        at, spans = 0, []
+        for key, heading, text in _under(members):
+            at += len(heading)
+            spans.append((at, at + len(text), key))
+            at += len(text)
+        found[str(number)] = spans
+    return found
+
+
+def _titles(data: Path, name: str) -> dict[str, list[dict[str, Any]]]:
+    members = defaultdict(list)
+    for row in rows(data / name.removesuffix("+n") / "corpus.jsonl.gz"):
+        members[row["title"].split(" > ")[0]].append(row)
+    return members
+
+
+def _under(members: list[dict[str, Any]]) -> Iterator[tuple[str, str, str]]:
+    """Id, headings that are new since the section before, and text."""
+    last: list[str] = []
+    for row in members:
+        path = row["title"].split(" > ")[1:]
+        same = sum(1 for _ in takewhile(lambda two: two[0] == two[1], zip(path, last)))  # noqa: B905
+        heading = "".join(f"{'#' * (n + 2)} {path[n]}\n\n" for n in range(same, len(path)))
+        yield row["id"], heading, row["text"] + "\n\n"
+        last = path
+
+
 def collect(data: Path, work: Path, names: list[str], *, reuse: bool) -> None:
     """Search every question and keep the features of its candidates."""
     for name in names:
         started = time.perf_counter()
-        retriever = build(data, name, work, titles=name.endswith("+t"), reuse=reuse)
+        retriever = build(data, name, work, reuse=reuse)
         built = time.perf_counter()
-        questions = list(rows(data / name.removesuffix("+t") / "qa.jsonl.gz"))
+        questions = list(rows(data / name.removesuffix("+n") / "qa.jsonl.gz"))
+        stands = places(data, name) if name.endswith("+n") else None
         if len(questions) > MOST_QUESTIONS:
             order = np.random.default_rng(7).permutation(len(questions))[:MOST_QUESTIONS]
             questions = [questions[i] for i in sorted(order)]
@@ -146,10 +191,11 @@ def collect(data: Path, work: Path, names: list[str], *, reuse: bool) -> None:
             latencies.append(time.perf_counter() - begun)
             for hit in hits:
                 features.append(hit.values)
-                labels.append(hit.row.document_id == question["doc_id"])
+                labels.append(_answers(hit.row, question["doc_id"], stands))
                 groups.append(number)
-                documents.append(hit.row.document_id)
-            plain.append(_bm25(retriever, lexical, question))
+                # Of a note each passage counts for itself.
+                documents.append(str(hit.row.pk) if stands else hit.row.document_id)
+            plain.append(_bm25(retriever, lexical, question, stands))
             texts.append(question["question"])
         work.mkdir(parents=True, exist_ok=True)
         np.savez_compressed(
@@ -171,17 +217,38 @@ def collect(data: Path, work: Path, names: list[str], *, reuse: bool) -> None:
         )
 
 
-def _bm25(retriever: Retriever, lexical: Any, question: dict[str, Any]) -> int:
+def _answers(
+    row: ChunkRow, gold: str, stands: dict[str, list[tuple[int, int, str]]] | None
+) -> bool:
+    """Whether a chunk is of the gold section; in a note, whether half of either is the other."""
+    if stands is None:
+        return row.document_id == gold
+    end = row.start + len(row.text)
+    for start, stop, key in stands[row.document_id]:
+        if key == gold:
+            shared = min(end, stop) - max(row.start, start)
+            return 2 * shared >= min(stop - start, end - row.start)
+    return False
+
+
+def _bm25(
+    retriever: Retriever,
+    lexical: Any,
+    question: dict[str, Any],
+    stands: dict[str, list[tuple[int, int, str]]] | None,
+) -> int:
     """Rank of the gold under BM25 over jieba words alone, as the baseline has it."""
     words = dict.fromkeys(retriever.segmenter.words(question["question"]), 1.0)
     hits = lexical.search(words, {}, 30)
     found = retriever._catalog.chunk_rows([key for key, _ in hits])
     seen: list[str] = []
     for key, _ in hits:
-        document = found[key].document_id
-        if document not in seen:
-            seen.append(document)
-    return seen.index(question["doc_id"]) + 1 if question["doc_id"] in seen else 0
+        unit = str(key) if stands else found[key].document_id
+        if unit not in seen:
+            seen.append(unit)
+            if _answers(found[key], question["doc_id"], stands):
+                return len(seen)
+    return 0
 
 
 class Set:
@@ -283,7 +350,7 @@ def fit(work: Path, *, write: bool, drop: list[str], l2: float) -> None:
             crossed[s.name][held] = s.x[held][:, columns] @ theta
     now = np.array([PRIOR.get(n, 0.0) for n in FEATURES])
     for s in sets:
-        others = [o for o in sets if o.name.removesuffix("+t") != s.name.removesuffix("+t")]
+        others = [o for o in sets if o.name.removesuffix("+n") != s.name.removesuffix("+n")]
         theta = learn(others, {o.name: np.ones(o.n, bool) for o in others}, columns, l2)
         print(
             f"{s.name:<12}{s.plain_mrr():8.3f}{s.mrr(s.x @ now):8.3f}"

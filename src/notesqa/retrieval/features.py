@@ -21,13 +21,12 @@ FEATURES = (
     "cosine",
     "coverage",
     "opening_coverage",
-    "title_coverage",
+    "lead_coverage",
+    "early",
     "latin_coverage",
     "gram_coverage",
     "longest_common",
-    "first_hit",
     "opening",
-    "proximity",
     "cue",
     "cue_list",
     "cue_what",
@@ -37,7 +36,9 @@ FEATURES = (
 )
 
 HEAD_CHARACTERS = 200
-_FIRST_HIT_SCALE = 6.0
+_LEAD_CHARACTERS = 80
+# What is named this far into a passage counts 1/e of what it begins with.
+_EARLY_CHARACTERS = 30.0
 
 CUES: dict[Kind, re.Pattern[str]] = {
     "what": re.compile(r"是一[种个类项]|是指|指的是|称为|叫做|定义[为是:]|即|表示|refers to|is an? |是(?!否)"),
@@ -193,46 +194,43 @@ def found_by(
 
 def told_by(asked: Asked, wording: Wording) -> tuple[float, ...]:
     """The other ones, in the order of `FEATURES`: what the passage itself tells."""
-    query, total, other = asked.query, asked.total, asked.query.share
+    query, total = asked.query, asked.total
     text, squeezed = wording.text, wording.squeezed
-    in_text = in_title = in_opening = latin_all = latin_in = 0.0
-    positions: list[int] = []
-    rarest, rarest_at = -1.0, -1
+    covered = in_opening = in_lead = early = latin_all = latin_in = 0.0
     for names, weight, latin in asked.concepts:
+        # A Latin word in a question has its Chinese name in Chinese notes as a rule.
+        other = 1.0 if latin else query.share
         at, share = _met(text, squeezed, names, other)
+        # What its title or a heading says need not be said again in a passage.
         _, titled = _met(wording.title, wording.squeezed_title, names, other)
         opened = titled
         if titled < 1.0:
             _, begun = _met(wording.opening, wording.squeezed_opening, names, other)
             opened = max(begun, titled)
-        in_text += share * weight
+        either = max(share, titled)
+        covered += weight * either
         in_opening += weight * opened
-        in_title += titled * weight
-        if at >= 0:
-            positions.append(at)
-        if weight > rarest:
-            rarest, rarest_at = weight, 0 if titled else at
+        if 0 <= at < _LEAD_CHARACTERS:
+            in_lead += weight * share
+        soon = share * math.exp(-at / _EARLY_CHARACTERS) if at >= 0 else 0.0
+        early += weight * max(titled, soon)
         if latin:
             latin_all += weight
-            latin_in += max(share, titled) * weight
+            latin_in += weight * either
     grams, content = query.own_grams, asked.content
     gram_hits = sum([g in squeezed for g in grams])
-    # Who asks what a thing is wants the passage that begins with it; of any other question
-    # the answer may stand anywhere.
-    found = query.defines and rarest_at >= 0
-    first = 1.0 - math.log1p(rarest_at) / _FIRST_HIT_SCALE if found else 0.0
     cue = CUES.get(query.kind)
     cued = 1.0 if cue and cue.search(text) else 0.0
     return (
-        in_text / total,
+        covered / total,
         in_opening / total,
-        in_title / total,
+        in_lead / total,
+        early / total,
         latin_in / latin_all if latin_all else 0.0,
         gram_hits / (len(grams) or 1),
         longest_common(content, squeezed) / (len(content) or 1),
-        first,
+        # Who asks what a thing is wants the passage that begins with it.
         _opening(query, squeezed) if query.defines else 0.0,
-        _proximity(positions, len(asked.concepts)),
         cued if query.kind not in ("list", "what", "why") else 0.0,
         cued if query.kind == "list" else 0.0,
         cued if query.kind == "what" else 0.0,
@@ -276,10 +274,3 @@ def _opening(query: Query, squeezed: str) -> float:
 
 
 _DEFINES = re.compile(r"[（(「\"《*]|[*:：,，]?(?:是|指|即|又|也|就是|简称|全称|称|表示|:|：)")
-
-
-def _proximity(positions: list[int], concepts: int) -> float:
-    if concepts < 2 or len(positions) < 2:
-        return 0.0
-    spread = max(positions) - min(positions)
-    return (len(positions) / concepts) / (1.0 + math.log1p(spread / 20.0))
