@@ -545,6 +545,14 @@ def test_a_latin_word_is_met_by_its_chinese_name() -> None:
     assert told("感受野是什么", "receptive field grows layer by layer")["coverage"] < 1.0
 
 
+def test_latin_words_are_met_where_they_are_written_in_one() -> None:
+    text, apart = "ringmixer 把序列分成环。", "ring 和 mixer 是两件事。"
+    assert told("Ring Mixer 怎么分序列", text)["latin_coverage"] == 1.0
+    assert told("Ring-Mixer 怎么分序列", text)["latin_coverage"] == 1.0
+    assert told("Ring Mixer 怎么分序列", apart)["latin_coverage"] == 1.0
+    assert told("Ring 怎么分序列", text)["latin_coverage"] == 0.0
+
+
 def test_features_are_named_and_plain() -> None:
     segmenter, table = Segmenter(), TermTable([("感受野", "receptive field", "")])
     query = analyse("感受野怎么计算? 3x3", segmenter, table)

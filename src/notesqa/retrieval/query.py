@@ -7,9 +7,10 @@ stand in every second note; they are taken out of the terms and kept as the kind
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
 from typing import Literal
 
 from notesqa.retrieval.terms import Concept, TermTable, other_words
@@ -77,6 +78,7 @@ _FUNCTION_WORDS = frozenset(
 )  # fmt: skip
 _PUNCTUATION = re.compile(r"[^\w\s+#.\-]+")
 _LATIN = re.compile(r"[a-z0-9]")
+_LATIN_RUN = re.compile(r"[a-z0-9]+(?:[ -][a-z0-9]+)+")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 
 ALTERNATIVE_WEIGHT = 0.5
@@ -97,7 +99,8 @@ class Query:
         normalized: after `normalize`.
         content: normalised, without question words.
         words, grams: terms for BM25 with their weights.
-        own_words, own_grams: the question's without alternatives, in order.
+        own_words, own_grams: the question's without alternatives, in order; neighbouring
+            Latin words also written in one.
         concepts: what is asked about, with other names.
         latin: the question's own Latin terms.
         kind: what sort of answer is wanted.
@@ -151,7 +154,11 @@ def analyse(text: str, segmenter: Segmenter, terms: TermTable) -> Query:
     grams = {gram: GRAM_WEIGHT for gram in segmenter.grams(content) if gram not in _FUNCTION_WORDS}
     own_grams = tuple(grams)
     found = [t for t in terms.in_text(content) if _whole(t.surface, all_words)]
-    concepts = _concepts(own, found)
+    joined = _joined(content)
+    concepts = _concepts(own, found, joined)
+    # The same words, written in one: no other name.
+    words |= dict.fromkeys((form for forms in joined.values() for form in forms), 1.0)
+    own_words = tuple(words)
     named = (form for term in (*found, *concepts) for form in term.forms[:_MOST_FORMS])
     for form in dict.fromkeys(named):
         _add_alternative(form, segmenter, words, grams)
@@ -162,7 +169,7 @@ def analyse(text: str, segmenter: Segmenter, terms: TermTable) -> Query:
         content=content,
         words=words,
         grams=grams,
-        own_words=tuple(own),
+        own_words=own_words,
         own_grams=own_grams,
         concepts=concepts,
         latin=tuple(w for w in own if _LATIN.search(w)),
@@ -201,11 +208,26 @@ def _cut(form: str, segmenter: Segmenter) -> tuple[str, tuple[str, ...]]:
     return parts[0] if len(parts) == 1 else "", tuple(segmenter.grams(form))
 
 
-def _concepts(own: Sequence[str], found: Sequence[Concept]) -> tuple[Concept, ...]:
+def _joined(content: str) -> dict[str, list[str]]:
+    """Latin words with what each makes together with its neighbours.
+
+    "Flash Attention" may stand in the notes as FlashAttention.
+    """
+    joined: dict[str, list[str]] = {}
+    for run in _LATIN_RUN.findall(content):
+        for left, right in pairwise(run.replace("-", " ").split()):
+            joined.setdefault(left, []).append(left + right)
+            joined.setdefault(right, []).append(left + right)
+    return joined
+
+
+def _concepts(
+    own: Sequence[str], found: Sequence[Concept], joined: Mapping[str, Sequence[str]]
+) -> tuple[Concept, ...]:
     """The question's words; each may also be met by another name of a term it belongs to.
 
     A word that is no part of a term may be met by what else it is called; a plural and its
-    singular are one.
+    singular are one; a Latin word may be written in one with its neighbour.
     """
     concepts: dict[str, tuple[str, ...]] = {}
     for word in own:
@@ -216,7 +238,7 @@ def _concepts(own: Sequence[str], found: Sequence[Concept]) -> tuple[Concept, ..
         if plural is not None:
             concepts[plural] = tuple(dict.fromkeys((word, *forms, *concepts[plural])))
         else:
-            concepts[word] = forms or other_words(word)
+            concepts[word] = (*joined.get(word, ()), *(forms or other_words(word)))
     return tuple(Concept(word, forms) for word, forms in concepts.items())
 
 
