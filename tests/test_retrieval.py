@@ -546,11 +546,11 @@ def test_a_latin_word_is_met_by_its_chinese_name() -> None:
 
 
 def test_latin_words_are_met_where_they_are_written_in_one() -> None:
-    text, apart = "ringmixer 把序列分成环。", "ring 和 mixer 是两件事。"
-    assert told("Ring Mixer 怎么分序列", text)["latin_coverage"] == 1.0
-    assert told("Ring-Mixer 怎么分序列", text)["latin_coverage"] == 1.0
-    assert told("Ring Mixer 怎么分序列", apart)["latin_coverage"] == 1.0
-    assert told("Ring 怎么分序列", text)["latin_coverage"] == 0.0
+    text, apart = "velamixer 把序列分成块。", "vela 和 mixer 是两件事。"
+    assert told("Vela Mixer 怎么分序列", text)["latin_coverage"] == 1.0
+    assert told("Vela-Mixer 怎么分序列", text)["latin_coverage"] == 1.0
+    assert told("Vela Mixer 怎么分序列", apart)["latin_coverage"] == 1.0
+    assert told("Vela 怎么分序列", text)["latin_coverage"] == 0.0
 
 
 def test_features_are_named_and_plain() -> None:
