@@ -15,8 +15,8 @@ from notesqa.answering.extract import (
     score_sentences,
     sentence_weights,
     shown,
-    spans_of,
 )
+from notesqa.answering.spans import spans_of
 from notesqa.api import Notes
 from notesqa.records import Passage
 from notesqa.retrieval.query import Query, analyse

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from notesqa.answering.extract import extract, spans_of
+from notesqa.answering.extract import extract
+from notesqa.answering.spans import spans_of
 from notesqa.records import Passage
 from notesqa.retrieval.query import analyse
 from notesqa.retrieval.terms import TermTable

@@ -123,7 +123,7 @@ def score_sentences(
         _values(query, text, passages[number], idf)
         for (number, _, _), text in zip(places, texts, strict=True)
     ]
-    if query.share == 1.0 or query.kind in _TOLD_AFTERWARDS:
+    if not query.chinese or query.kind in _TOLD_AFTERWARDS:
         _carry_names([number for number, _, _ in places], texts, found)
     # A name that only a late passage has is hardly what the question is about, and beside one
     # name there may be a Chinese one that the first is compared with.
@@ -209,8 +209,8 @@ def _values(
     total = inside = above = either = 0.0
     for concept in query.concepts:
         weight = best_idf(concept.all_forms, idf)
-        _, here = met(own, own_squeezed, concept, query.share)
-        _, there = met(around, around_squeezed, concept, query.share)
+        _, here = met(own, own_squeezed, concept)
+        _, there = met(around, around_squeezed, concept)
         total += weight
         inside += weight * here
         above += weight * there
@@ -222,9 +222,9 @@ def _values(
         "coverage": inside / total,
         "context_coverage": either / total,
         "title_coverage": above / total,
-        "gram_coverage": inside / total
-        if query.share == 1.0
-        else sum(g in own_squeezed for g in query.own_grams) / grams,
+        "gram_coverage": sum(g in own_squeezed for g in query.own_grams) / grams
+        if query.chinese
+        else inside / total,
         "longest_common": longest_common(content, own_squeezed) / (len(content) or 1),
         "cue": _cue(query, own),
         "number": _number(query, own),

@@ -40,9 +40,7 @@ def has_one(names: Sequence[Concept], text: str) -> bool:
     """Whether a text has one of the names, by this or another word."""
     own = normalize(text)
     packed = squeeze(own)
-    return any(
-        squeeze(name.surface) in packed or met(own, packed, name, 1.0)[0] >= 0 for name in names
-    )
+    return any(squeeze(name.surface) in packed or met(own, packed, name)[0] >= 0 for name in names)
 
 
 def _is_name(word: str, query: Query) -> bool:
@@ -51,7 +49,7 @@ def _is_name(word: str, query: Query) -> bool:
     if not _NAME.fullmatch(word) and not _INITIALS.fullmatch(written):
         return False
     capital = bool(written) and not written.islower()
-    if query.share < 1.0:
+    if query.chinese:
         # Performer is no performer.
         return capital or not known_word(word)
     # Among English words, names are those that are written as such.

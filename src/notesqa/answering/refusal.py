@@ -83,7 +83,7 @@ def signals(query: Query, hits: Sequence[Hit], extraction: Extraction) -> dict[s
     asks_number = query.kind in ("number", "when")
     # A question without Chinese meets Chinese notes through other names, which BM25 and
     # grams do not count for it.
-    floor = most("coverage") if query.share == 1.0 else 0.0
+    floor = 0.0 if query.chinese else most("coverage")
     return {
         "coverage": most("coverage"),
         "opening_coverage": most("opening_coverage"),
@@ -138,7 +138,7 @@ def names_nobody_has(query: Query, hits: Sequence[Hit]) -> list[str]:
         concept.surface
         for concept in names
         if not any(
-            concept.surface in packed or met(text, packed, concept, 1.0)[0] >= 0
+            concept.surface in packed or met(text, packed, concept)[0] >= 0
             for text, packed in zip(texts, squeezed, strict=True)
         )
     ]

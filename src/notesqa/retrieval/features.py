@@ -35,6 +35,9 @@ FEATURES = (
     "length",
 )
 
+ANOTHER_NAME = 0.6
+"""How far another name meets a Chinese word that is asked for. What is asked for in Latin
+letters stands in Chinese notes under its Chinese name as a rule, and is met by it wholly."""
 HEAD_CHARACTERS = 200
 _LEAD_CHARACTERS = 80
 # What is named this far into a passage counts 1/e of what it begins with.
@@ -131,22 +134,28 @@ class Asked:
         concepts = []
         for concept in query.concepts:
             forms = concept.all_forms
-            latin = any(c.isascii() and c.isalpha() for c in concept.surface)
+            latin = _latin(concept.surface)
             concepts.append((tuple(map(_name, forms)), best_idf(forms, idf), latin))
         total = sum(weight for _, weight, _ in concepts) or 1.0
         return cls(query, squeeze(query.content), tuple(concepts), total)
 
 
-def met(text: str, squeezed: str, concept: Concept, share: float) -> tuple[int, float]:
+def met(text: str, squeezed: str, concept: Concept) -> tuple[int, float]:
     """Where a text has a concept first, or -1, and how far that meets it.
 
-    1 for the question's own word, `share` for another name, 0 for neither. Latin words are
+    1 for the question's own word, `ANOTHER_NAME` for another name of a Chinese one, 1 for
+    another of a Latin one, 0 for neither. Latin words are
     found whole only, save that a digit may follow ("yolo" in "yolov1").
 
     Args:
         squeezed: the text as `squeeze` leaves it.
     """
-    return _met(text, squeezed, tuple(map(_name, concept.all_forms)), share)
+    other = 1.0 if _latin(concept.surface) else ANOTHER_NAME
+    return _met(text, squeezed, tuple(map(_name, concept.all_forms)), other)
+
+
+def _latin(surface: str) -> bool:
+    return any(c.isascii() and c.isalpha() for c in surface)
 
 
 def _met(text: str, squeezed: str, names: tuple[Name, ...], share: float) -> tuple[int, float]:
@@ -198,8 +207,7 @@ def told_by(asked: Asked, wording: Wording) -> tuple[float, ...]:
     text, squeezed = wording.text, wording.squeezed
     covered = in_opening = in_lead = early = latin_all = latin_in = 0.0
     for names, weight, latin in asked.concepts:
-        # A Latin word in a question has its Chinese name in Chinese notes as a rule.
-        other = 1.0 if latin else query.share
+        other = 1.0 if latin else ANOTHER_NAME
         at, share = _met(text, squeezed, names, other)
         # What its title or a heading says need not be said again in a passage.
         _, titled = _met(wording.title, wording.squeezed_title, names, other)

@@ -85,9 +85,6 @@ ALTERNATIVE_WEIGHT = 0.5
 """Weight of a word that stands for one of the question's, not in it."""
 GRAM_WEIGHT = 0.5
 _MOST_FORMS = 4
-# Another name of what is asked is a little less than the word itself; of a question without
-# any Chinese it is all that can be expected of Chinese notes.
-_SHARE = 0.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +104,8 @@ class Query:
         defines: whether it is wanted what a thing is.
         embedded: text for the embedder; of an English question with Chinese names added.
         symbols: tokens of formulas in the question.
-        share: how far another name of a concept meets it, its own word being 1.
+        chinese: whether it holds any Chinese. What a question without asks for stands in
+            Chinese notes under other names.
     """
 
     text: str
@@ -123,7 +121,7 @@ class Query:
     defines: bool
     embedded: str
     symbols: tuple[str, ...]
-    share: float
+    chinese: bool
 
 
 def kind_of(normalized: str) -> Kind:
@@ -177,7 +175,7 @@ def analyse(text: str, segmenter: Segmenter, terms: TermTable) -> Query:
         defines=kind == "what" and not _PART.search(normalized),
         embedded=_embedded(text, found),
         symbols=symbols,
-        share=_SHARE if is_han(text) else 1.0,
+        chinese=is_han(text),
     )
 
 

@@ -518,8 +518,7 @@ def _bm25(
 ) -> tuple[dict[int, float], dict[int, float]]:
     """What the words and the grams of a question score in each of the chunks."""
     words, grams = query.words, query.grams
-    if query.share < 1.0:
-        # What a question without Chinese asks for stands in Chinese notes under other names.
+    if query.chinese:
         words, grams = _only(words, query.own_words), _only(grams, query.own_grams)
     return lexical.scores("words", words, keys), lexical.scores("grams", grams, keys)
 
