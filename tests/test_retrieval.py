@@ -545,6 +545,11 @@ def test_a_latin_word_is_met_by_its_chinese_name() -> None:
     assert told("感受野是什么", "receptive field grows layer by layer")["coverage"] < 1.0
 
 
+def test_a_name_of_one_character_may_be_part_of_another_word() -> None:
+    whole, part = told("tree 怎么画", "决策图"), told("tree 怎么画", "树木图")
+    assert whole["latin_coverage"] == 0.0 < part["latin_coverage"] < 1.0
+
+
 def test_latin_words_are_met_where_they_are_written_in_one() -> None:
     text, apart = "velamixer 把序列分成块。", "vela 和 mixer 是两件事。"
     assert told("Vela Mixer 怎么分序列", text)["latin_coverage"] == 1.0

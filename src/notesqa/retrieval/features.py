@@ -143,9 +143,9 @@ class Asked:
 def met(text: str, squeezed: str, concept: Concept) -> tuple[int, float]:
     """Where a text has a concept first, or -1, and how far that meets it.
 
-    1 for the question's own word, `ANOTHER_NAME` for another name of a Chinese one, 1 for
-    another of a Latin one, 0 for neither. Latin words are
-    found whole only, save that a digit may follow ("yolo" in "yolov1").
+    1 for the question's own word, 0 for none of its names. Another name meets a Chinese word by
+    `ANOTHER_NAME`, a Latin one wholly, and half as far where it is a single character. Latin
+    words are found whole only, save that a digit may follow ("yolo" in "yolov1").
 
     Args:
         squeezed: the text as `squeeze` leaves it.
@@ -162,12 +162,15 @@ def _met(text: str, squeezed: str, names: tuple[Name, ...], share: float) -> tup
     at = _place(text, squeezed, names[0])
     if at >= 0:
         return at, 1.0
-    first = -1
+    first, best = -1, 0.0
     for name in names[1:]:
         at = _place(text, squeezed, name)
-        if at >= 0 and (first < 0 or at < first):
-            first = at
-    return (first, share) if first >= 0 else (-1, 0.0)
+        if at >= 0:
+            # A single character stands in many other words: 点 in 优点.
+            worth = share if len(name[0]) > 1 else share / 2
+            if worth > best or (worth == best and at < first):
+                first, best = at, worth
+    return first, best
 
 
 def _place(text: str, squeezed: str, name: Name) -> int:
