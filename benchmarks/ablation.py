@@ -37,7 +37,6 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "longest common run": ("longest_common",),
     "kind of question": ("cue",),
     "symbols": ("symbols",),
-    "length and position": ("length", "position"),
 }
 """Features by the beginnings of their names."""
 

@@ -471,6 +471,14 @@ def test_outputs_that_are_closed(built: Path, closed: str) -> None:
     assert done.stderr == ""
 
 
+def test_an_input_that_is_closed_is_no_terminal(built: Path) -> None:
+    script = f"{shlex.quote(sys.executable)} -m notesqa.cli --home {shlex.quote(str(built))} <&-"
+    done = subprocess.run(
+        ["bash", "-c", script], capture_output=True, text=True, check=False, env=environment()
+    )
+    assert_error(done, 2, "needs a terminal")
+
+
 def test_ctrl_c_before_the_command_has_begun(tmp_path: Path) -> None:
     """What is imported sends the signal to itself: as if the key came at that moment."""
     (tmp_path / "sitecustomize.py").write_text(

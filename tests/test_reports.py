@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any, cast
+
 from notesqa.reports import IndexReport
 from notesqa.tui import wire
+from notesqa.tui.dialogs import digest
+from notesqa.tui.flow import Line
+from notesqa.tui.told import IndexDone
+from notesqa.tui.wording import Wording
 
 
 def report(notes: int, unread: int) -> IndexReport:
@@ -28,3 +35,12 @@ def test_of_a_long_report_the_beginning_and_how_much_more() -> None:
     assert brief.unread[-1] == ("…", "1,300 more")
     assert (brief.added, brief.documents) == (100_000, 100_000)
     assert len(wire.line({"done": brief})) < 64 * 1024
+
+
+def test_how_many_more_is_told_in_the_language_of_the_screen() -> None:
+    pairs = tuple((f"corpus/{n}.txt", f"corpus/{n}.md") for n in range(203))
+    brief = replace(report(203, 203), replaced=pairs).brief()
+    lines = digest(IndexDone(brief, [], cast("Any", None)), Wording("zh"))
+    shown = [(line if isinstance(line, Line) else Line(line)).text for line in lines]
+    assert {"… 还有 3 个", "… → 还有 3 个", "✗ …: 还有 3 个"} <= set(shown)
+    assert not any("more" in text for text in shown)

@@ -201,8 +201,9 @@ async def test_history_offers_only_what_there_is_a_conversation_for(tmp_path: Pa
         await s.until(lambda: s.notes.kept)
         await s.press("f6")
         await s.says("1 问")
-        foot = s.text.splitlines()[-1]
-        assert all(w in foot for w in ("删除", "改名", "导出")) and "撤销" not in foot
+        offered = ("删除", "改名", "导出")
+        await s.until(lambda: all(w in s.text.splitlines()[-1] for w in offered))
+        assert "撤销" not in s.text.splitlines()[-1]
         await s.press("delete", "y")
         await s.until(lambda: "撤销" in s.text.splitlines()[-1])
 

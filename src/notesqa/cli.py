@@ -73,7 +73,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _ready_streams() -> None:
-    # Closed ones (`>&-`) are none at all to Python: what is said to them goes nowhere.
+    # Closed ones (`>&-`) are none at all to Python: what is said to them goes nowhere, and
+    # nothing comes from them.
+    if sys.stdin is None:
+        sys.stdin = Path(os.devnull).open()  # noqa: SIM115 - as long as the process
     if sys.stdout is None:
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - as long as the process
     if sys.stderr is None:

@@ -38,7 +38,8 @@ def completed(
 
     A sentence that begins with "it", a conclusion and a formula bring the sentence before
     them along; a later sentence of an item, the item's first; of a list that is asked for,
-    the items between and beside those that were chosen; a lone sentence that may only name the matter brings the next one, which goes on.
+    the items between and beside those that were chosen; a lone sentence that may only name
+    the matter brings the next one, which goes on.
 
     Args:
         answered: a lone sentence has the number or the date that is asked for.

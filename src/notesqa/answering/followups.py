@@ -14,8 +14,8 @@ from notesqa.text.script import mostly_english
 
 TURNS = 3
 """How many turns before a question count."""
+# Through this many turns what a question leaned on is followed to its subject.
 _TRACED = 12
-# Through these many turns what a question leaned on is followed to its subject.
 
 # -- what a question leans on --------------------------------------------------------------
 

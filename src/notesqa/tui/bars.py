@@ -207,7 +207,9 @@ class KeyBar(Bar):
                     name = self.app.get_key_display(binding)
                     shown[binding.action] = (binding.key, name, binding.description, active.enabled)
             # Leaving is the last thing to offer.
-            self._keys = sorted(shown.values(), key=lambda entry: entry[0] == "ctrl+q")
+            if leaving := shown.pop("quit", None):
+                shown["quit"] = leaving
+            self._keys = list(shown.values())
         return self._keys
 
     def render_line(self, y: int) -> Strip:

@@ -161,10 +161,13 @@ def digest(done: IndexDone, words: Wording) -> list[Line | tuple[Piece, ...]]:
         return text(told(title, words) if title.startswith("… ") else f"+ {title}")
 
     part("new_notes", [(Piece(entry(title)),) for title in report.new_titles])
-    part(
-        "replaced",
-        [(Piece(f"{text(old)} → "), Piece(text(new), "strong")) for old, new in report.replaced],
-    )
+
+    def change(old: str, new: str) -> tuple[Piece, ...]:
+        # The last of a long list says how many more there are.
+        said = told(new, words) if old == "…" else new
+        return Piece(f"{text(old)} → "), Piece(text(said), "strong")
+
+    part("replaced", [change(old, new) for old, new in report.replaced])
     part(
         "answers_changed",
         [

@@ -6,7 +6,6 @@ keeps the place of every character, so that a citation can be shown where it is.
 
 from __future__ import annotations
 
-import bisect
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -412,9 +411,3 @@ def plain_text(text: str) -> str:
             pieces = [formula_piece(block.formula)]
         parts.append("".join(" " if p.text == "\n" else p.text for p in pieces))
     return " ".join(" ".join(parts).split())
-
-
-def block_at(blocks: Sequence[Block], place: int) -> int:
-    """Index of the block that the character at `place` stands in."""
-    starts = [block.start for block in blocks]
-    return max(0, bisect.bisect_right(starts, place) - 1)

@@ -61,8 +61,6 @@ _WORDS: dict[str, tuple[str, str]] = {
     "the_latex": ("LaTeX", "LaTeX"),
     "no_citation": ("没有这条引用", "no such citation"),
     "busy": ("上一个问题还在回答，Esc 可停止", "still answering; Esc stops it"),
-    "with_model": ("用模型重答", "again, with the model"),
-    "without_model": ("不用模型重答", "again, without the model"),
     "no_model": ("没有设置模型：F7 选择", "no model is set: choose one with F7"),
     # source
     "source_empty": ("引用的原文在此显示", "what is cited is shown here"),
@@ -158,7 +156,6 @@ _WORDS: dict[str, tuple[str, str]] = {
     "tokens": ("{n} 个词元", "{n} tokens"),
     "speed": ("上次速度", "Last speed"),
     "per_second": ("{n} 字/秒", "{n} characters/s"),
-    "model_chosen": ("已选用 {name}", "using {name}"),
     "models_found": ("可用的模型", "Models found"),
     "choose": ("选用", "use"),
     "no_models": (
@@ -204,7 +201,6 @@ _WORDS: dict[str, tuple[str, str]] = {
     "editor_missing": ("没有设置 $EDITOR", "$EDITOR is not set"),
     "editor_failed": ("编辑器没有正常结束：{code}", "the editor ended with {code}"),
     "no_terminal": ("浏览器里不能打开编辑器", "no editor in a browser"),
-    "too_small": ("窗口太小", "the window is too small"),
     # actions, for footer, help and palette
     "do_quit": ("退出", "Quit"),
     "do_help": ("帮助", "Help"),
@@ -244,7 +240,6 @@ _WORDS: dict[str, tuple[str, str]] = {
     "do_palette": ("命令", "Commands"),
     "do_previous_turn": ("上一问", "Previous turn"),
     "do_next_turn": ("下一问", "Next turn"),
-    "do_choose": ("选用", "Use"),
     "do_explore": ("打开", "Open"),
 }
 
