@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from notesqa.text.blocks import blocks
-from notesqa.text.sentences import block_sentences
+from notesqa.text.sentences import block_sentences, trimmed
 
 MOST_CHARACTERS = 420
 """Of a quotation, and of the sentences of an answer together."""
@@ -83,7 +83,7 @@ def spans_of(text: str) -> list[tuple[int, int]]:
         found.append((start, end))
     if pending is not None:
         found.append((pending, len(text)))
-    return [_headless(text, *_trimmed(text, s, e)) for s, e in found if text[s:e].strip()]
+    return [_headless(text, *trimmed(text, s, e)) for s, e in found if text[s:e].strip()]
 
 
 def _headless(text: str, start: int, end: int) -> tuple[int, int]:
@@ -98,7 +98,7 @@ def _pieces(text: str) -> list[tuple[int, int]]:
         if block.kind != "table":
             pieces.extend(block_sentences(text, block))
         elif block.end - block.start <= MOST_CHARACTERS:
-            pieces.append(_trimmed(text, block.start, block.end))
+            pieces.append(trimmed(text, block.start, block.end))
         else:
             # Below the head and the rule under it.
             pieces.extend(block_sentences(text, block)[2:])
@@ -110,11 +110,3 @@ def _completed_by(piece: str, following: str) -> bool:
     if _DISPLAY_END.search(piece):
         return bool(_TAIL.match(following))
     return bool(_DISPLAY.match(following)) and not _WHOLE.search(piece)
-
-
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    return start, end

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from notesqa.text.blocks import Block
 from notesqa.text.latex import protected_spans
-from notesqa.text.sentences import block_sentences
+from notesqa.text.sentences import block_sentences, trimmed
 
 CountTokens = Callable[[str], int]
 
@@ -65,7 +65,7 @@ def _line_spans(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
     while start < end:
         stop = text.find("\n", start, end)
         stop = end if stop < 0 else stop
-        span = _trimmed(text, start, stop)
+        span = trimmed(text, start, stop)
         if span[0] < span[1]:
             yield span
         start = stop + 1
@@ -123,7 +123,7 @@ def _fitting(
     text: str, start: int, end: int, count: CountTokens, limit: int, kept: _Kept
 ) -> Iterator[Piece]:
     """Pieces of a clause: itself when it fits, else cut at spaces or anywhere."""
-    start, end = _trimmed(text, start, end)
+    start, end = trimmed(text, start, end)
     if start == end:
         return
     if end - start <= limit * _CHARS_PER_TOKEN:
@@ -148,7 +148,7 @@ def _fitting(
             if place < stop:
                 stop = place
                 tokens = count(text[start:stop])
-        a, b = _trimmed(text, start, stop)
+        a, b = trimmed(text, start, stop)
         if a < b:
             yield Piece(a, b, min(tokens, limit))
         start = stop
@@ -183,11 +183,3 @@ def _inside_grapheme(text: str, position: int) -> bool:
     if "\ufe00" <= char <= "\ufe0f" or "\U0001f3fb" <= char <= "\U0001f3ff" or before == "\\":
         return True
     return char.isascii() and char.isalnum() and before.isascii() and before.isalnum()
-
-
-def _trimmed(text: str, start: int, end: int) -> tuple[int, int]:
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    return start, end

@@ -50,7 +50,7 @@ def block_sentences(text: str, block: Block) -> list[tuple[int, int]]:
         return _running(text, block.start, block.end)
     if block.kind == "table":
         return _rows(text, block)
-    return [_stripped(text, block.start, block.end)]
+    return [trimmed(text, block.start, block.end)]
 
 
 def _rows(text: str, block: Block) -> list[tuple[int, int]]:
@@ -59,14 +59,15 @@ def _rows(text: str, block: Block) -> list[tuple[int, int]]:
     while start < block.end:
         end = text.find("\n", start, block.end)
         end = block.end if end < 0 else end
-        span = _stripped(text, start, end)
+        span = trimmed(text, start, end)
         if span[0] < span[1]:
             spans.append(span)
         start = end + 1
     return spans
 
 
-def _stripped(text: str, start: int, end: int) -> tuple[int, int]:
+def trimmed(text: str, start: int, end: int) -> tuple[int, int]:
+    """The same span of a text without white space at its ends."""
     while start < end and text[start].isspace():
         start += 1
     while end > start and text[end - 1].isspace():
@@ -91,11 +92,11 @@ def _running(text: str, start: int, end: int) -> list[tuple[int, int]]:
         if i >= 0 and position < reach[i]:
             continue
         if position >= begin and _ends(body, match):
-            span = _stripped(body, begin, match.end())
+            span = trimmed(body, begin, match.end())
             if span[0] < span[1]:
                 spans.append(span)
             begin = match.end()
-    span = _stripped(body, begin, len(body))
+    span = trimmed(body, begin, len(body))
     if span[0] < span[1]:
         spans.append(span)
     return [(start + a, start + b) for a, b in spans]
