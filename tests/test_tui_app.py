@@ -451,6 +451,31 @@ async def test_the_outline_follows_the_reader(tmp_path: Path) -> None:
         await s.until(lambda: surface.scroll_y > 0 and outline.highlighted == 1)
 
 
+async def test_the_palette_says_in_chinese_that_nothing_matches(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.until(lambda: s.app.documents)
+        await s.press("ctrl+p")
+        await s.type("此处无此命令")
+        await s.says("没有找到")
+        assert "No matches" not in s.text
+        await s.press("enter")
+        await s.until(lambda: s.app.screen is s.app.ask_screen)
+
+
+async def test_the_palette_shows_long_titles_whole(tmp_path: Path) -> None:
+    titles = [f"分布式训练里的张量并行与流水线并行之{part}" for part in ("通信", "显存")]
+    documents = [
+        Document(str(n), title, "正文。", "article", (Source(f"corpus/{n}.md", 1),))
+        for n, title in enumerate(titles)
+    ]
+    async with session(tmp_path, documents=documents) as s:
+        await s.until(lambda: s.app.documents)
+        await s.press("ctrl+p")
+        await s.type("张量")
+        for title in titles:
+            await s.says(title)
+
+
 async def test_the_palette_begins_with_what_people_want(tmp_path: Path) -> None:
     async with session(tmp_path) as s:
         await s.until(lambda: s.app.documents)

@@ -83,6 +83,10 @@ def test_the_table_holds_nothing_that_is_never_said() -> None:
         ("cannot read /a/b.txt: Permission denied", "读不了 /a/b.txt：没有权限"),
         ("the vector index in /x cannot be written: is a directory", "/x 里的 vector index"),
         ("/n.toml: tui.theme must be one of a, b", "/n.toml：tui.theme 只能是 a, b"),
+        (
+            "the process that searches and answers has ended (exit code 1)",
+            "检索和回答的进程结束了（退出码 1）",
+        ),
         ("something that nobody foresaw {}", "something that nobody foresaw {}"),
         ("", ""),
     ],

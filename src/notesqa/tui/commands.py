@@ -7,13 +7,14 @@ from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, cast
 
+from rich.cells import cell_len
 from textual.binding import Binding
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.content import Content
 from textual.dom import DOMNode
 from textual.types import IgnoreReturnCallbackType
 
-from notesqa.text.terminal import pad, safe
+from notesqa.text.terminal import safe
 from notesqa.tui.ask_screen import Answered
 from notesqa.tui.surface import Surface
 
@@ -73,14 +74,25 @@ class Commands(Provider):
     async def search(self, query: str) -> Hits:
         """Those that match, and notes whose title does."""
         matcher = self.matcher(query)
+        none = True
         for name, key, run in self._entries():
             if (score := matcher.match(name)) > 0:
+                none = False
                 yield Hit(score, _shown(name, key), run, text=name)
         app = cast("NotesApp", self.app)
         found = (info for info in app.documents if query.lower() in info.title.lower())
         for info in islice(found, _NOTES_SHOWN):
+            none = False
             title = safe(info.title, newlines=False)
             yield Hit(0.5, _shown(title, app.words("read")), partial(app.read, info.id), text=title)
+        if none:
+            # Textual would say so itself, in English whatever the screen speaks.
+            said = app.words("no_results")
+            yield Hit(0.1, Content.styled(said, "$quiet"), _do_nothing, text=said)
+
+
+def _do_nothing() -> None:
+    """What comes of choosing that nothing was found."""
 
 
 def _rank(binding: Binding) -> tuple[int, int]:
@@ -92,4 +104,5 @@ def _rank(binding: Binding) -> tuple[int, int]:
 
 def _shown(name: str, note: str) -> Content:
     """A name and what stands beside it. The matcher's own display would read markup."""
-    return Content.assemble(pad(name, _NAME_CELLS), "  ", Content.styled(note, "$quiet"))
+    filled = name + " " * (_NAME_CELLS - cell_len(name))
+    return Content.assemble(filled, "  ", Content.styled(note, "$quiet"))
