@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from notesqa.answering.extract import extract
 from notesqa.answering.spans import spans_of
 from notesqa.records import Passage
@@ -113,6 +115,26 @@ def test_a_heading_that_lost_its_line_is_not_quoted() -> None:
         "背景与前景要分开。",
         "方法 A 更快。",
     ]
+
+
+@pytest.mark.parametrize(
+    ("title", "text", "said"),
+    [
+        (
+            "环形调度",
+            "环形调度 环形调度轮流服务各队列。它公平。",
+            ["环形调度轮流服务各队列。", "它公平。"],
+        ),
+        ("环形调度", "环形调度轮流服务各队列。", ["环形调度轮流服务各队列。"]),
+        ("调度 RR", "调度 RR 轮流服务各队列。", ["调度 RR 轮流服务各队列。"]),
+        ("环形调度", "环形调度 ", ["环形调度"]),
+        ("环形调度", "先看别的。环形调度 轮流服务。", ["先看别的。", "环形调度 轮流服务。"]),
+    ],
+)
+def test_an_excerpt_that_begins_with_its_title_is_quoted_after_it(
+    title: str, text: str, said: list[str]
+) -> None:
+    assert [text[start:end] for start, end in spans_of(text, title)] == said
 
 
 def test_a_conclusion_brings_what_it_follows_from() -> None:

@@ -108,7 +108,7 @@ def score_sentences(
     """Every sentence of the first passages with features and score, best first."""
     places: list[tuple[int, int, int]] = []
     for number, passage in enumerate(passages[:_MOST_PASSAGES]):
-        places.extend((number, s, e) for s, e in spans_of(passage.text))
+        places.extend((number, s, e) for s, e in spans_of(passage.text, passage.title))
     if not places:
         return []
     texts = [passages[n].text[s:e] for n, s, e in places]

@@ -27,6 +27,8 @@ _LOST_HEADING = re.compile(
     r"(?:与(?:背景|动机))?[ \u3000]+(?=[\w\"“《])"
 )
 
+_HAN_LAST = re.compile(r"[\u3400-\u9fff]$")
+
 
 @dataclass(frozen=True, slots=True)
 class Span:
@@ -46,13 +48,16 @@ class Span:
     worth: float
 
 
-def spans_of(text: str) -> list[tuple[int, int]]:
+def spans_of(text: str, title: str = "") -> list[tuple[int, int]]:
     """Sentences of a passage that can stand in an answer.
 
     Headings, rules and fence lines are left out; a line that introduces a list or
     a formula goes with what it introduces, and a sentence that a display formula
     completes goes on through the formula and through what says its letters. A table
     stands whole, or by its rows where it is long; its head alone says nothing.
+
+    Args:
+        title: of the note; an excerpt may begin with it, without a line of its own.
     """
     found: list[tuple[int, int]] = []
     pending: int | None = None
@@ -83,10 +88,16 @@ def spans_of(text: str) -> list[tuple[int, int]]:
         found.append((start, end))
     if pending is not None:
         found.append((pending, len(text)))
-    return [_headless(text, *trimmed(text, s, e)) for s, e in found if text[s:e].strip()]
+    return [_headless(text, title, *trimmed(text, s, e)) for s, e in found if text[s:e].strip()]
 
 
-def _headless(text: str, start: int, end: int) -> tuple[int, int]:
+def _headless(text: str, title: str, start: int, end: int) -> tuple[int, int]:
+    # A space after Chinese is no part of a sentence; after a Latin word it may be.
+    if title and _HAN_LAST.search(title) and not text[:start].strip():
+        begun = start + len(title)
+        led = text.startswith(title, start) and text[begun : begun + 1].isspace()
+        if led and text[begun:end].strip():
+            start, end = trimmed(text, begun, end)
     while heading := _LOST_HEADING.match(text, start, end):
         start = heading.end()
     return start, end
