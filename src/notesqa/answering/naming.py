@@ -40,7 +40,12 @@ def has_one(names: Sequence[Concept], text: str) -> bool:
     """Whether a text has one of the names, by this or another word."""
     own = normalize(text)
     packed = squeeze(own)
-    return any(squeeze(name.surface) in packed or met(own, packed, name)[0] >= 0 for name in names)
+    return any(stands_in(name, own, packed) for name in names)
+
+
+def stands_in(name: Concept, text: str, squeezed: str) -> bool:
+    """Whether a normalised text, given squeezed too, has a name, by this or another word."""
+    return squeeze(name.surface) in squeezed or met(text, squeezed, name)[0] >= 0
 
 
 def _is_name(word: str, query: Query) -> bool:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from notesqa.answering.extract import SENTENCE_FEATURES, Extraction
-from notesqa.answering.naming import names_of
+from notesqa.answering.naming import names_of, stands_in
 from notesqa.retrieval import Hit
-from notesqa.retrieval.features import met, squeeze
+from notesqa.retrieval.features import squeeze
 from notesqa.retrieval.query import Query
 from notesqa.retrieval.ranking import Weights, logistic
 from notesqa.text.normalize import normalize
@@ -138,7 +138,6 @@ def names_nobody_has(query: Query, hits: Sequence[Hit]) -> list[str]:
         concept.surface
         for concept in names
         if not any(
-            concept.surface in packed or met(text, packed, concept)[0] >= 0
-            for text, packed in zip(texts, squeezed, strict=True)
+            stands_in(concept, text, packed) for text, packed in zip(texts, squeezed, strict=True)
         )
     ]
