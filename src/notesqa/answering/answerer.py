@@ -13,6 +13,8 @@ from notesqa.answering.events import AnswerEvent, Delta, Finished, Found
 from notesqa.answering.extract import Extraction, extract, nearest
 from notesqa.answering.parts import joined, parts_of, together
 from notesqa.answering.refusal import Judgement, Outcome, judge, refusal_text
+from notesqa.embedding.builtin import BuiltinEmbedder
+from notesqa.embedding.likeness import is_builtin
 from notesqa.errors import NotesqaError
 from notesqa.records import Answer, Citation, Passage, Sentence, Turn
 from notesqa.retrieval.ranking import load_weights
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from notesqa.answering.compose import Composed
     from notesqa.answering.prompting import Prompts
     from notesqa.config import LlmSettings
+    from notesqa.embedding import Embedder
     from notesqa.llm import ChatModel
     from notesqa.retrieval import Hit, Retriever
     from notesqa.retrieval.query import Query
@@ -44,6 +47,19 @@ class Answerer:
         self._settings = settings
         self._chat_model = chat_model
         self._prompts = prompts
+        self._embedder: Embedder | None = None
+
+    @property
+    def _sentence_embedder(self) -> Embedder:
+        """The built-in one, whichever finds the passages.
+
+        Sentence weights are fitted to its cosines, and a transformer would take seconds over
+        the hundred sentences of an answer.
+        """
+        if self._embedder is None:
+            own = self._retriever.embedder
+            self._embedder = own if is_builtin(own) else BuiltinEmbedder()
+        return self._embedder
 
     def ask(
         self, question: str, *, k: int = 8, llm: bool = True, history: Sequence[Turn] = ()
@@ -94,7 +110,7 @@ class Answerer:
         idf = self._retriever.idf(query)
         searched = time.perf_counter()
         yield Found(asked, tuple(passages))
-        extraction = extract(query, passages, idf, self._retriever.embedder)
+        extraction = extract(query, passages, idf, self._sentence_embedder)
         judgement = judge(query, hits, extraction, load_weights())
         if parts and judgement.outcome != "refuse":
             pairs = zip(parts, part_hits, part_passages, strict=True)
@@ -139,7 +155,7 @@ class Answerer:
             cancel=cancel,
             settings=self._settings,
             segmenter=self._retriever.segmenter,
-            embedder=self._retriever.embedder,
+            embedder=self._sentence_embedder,
         ):
             if isinstance(event, Delta):
                 yield event
@@ -154,7 +170,7 @@ class Answerer:
     ) -> tuple[Outcome, Extraction]:
         """Whether one of several questions is answered, and what answers it."""
         idf = self._retriever.idf(part)
-        quoted = extract(part, passages, idf, self._retriever.embedder)
+        quoted = extract(part, passages, idf, self._sentence_embedder)
         outcome = judge(part, hits, quoted, load_weights()).outcome
         if outcome == "refuse":
             return outcome, dataclasses.replace(quoted, sentences=(), citations=())
@@ -199,7 +215,7 @@ class Answerer:
                 cited,
                 question=query.text,
                 segmenter=self._retriever.segmenter,
-                embedder=self._retriever.embedder,
+                embedder=self._sentence_embedder,
             )
             marks = []
             for index, passage in enumerate(cited):

@@ -219,6 +219,34 @@ class Catalog(Conversations):
             db.execute("DELETE FROM vectors WHERE embedder <> ?", [self._embedder(embedder)])
             db.execute("DELETE FROM vectors WHERE embedded NOT IN (SELECT embedded FROM chunks)")
 
+    def sample(self, embedder: str, size: int) -> list[tuple[ChunkRow, bytes]]:
+        """At most `size` live chunks from all over the notes, with their vectors (fp16)."""
+        keys = [row[0] for row in self._rows("SELECT pk FROM chunks WHERE removed IS NULL")]
+        keys = keys[:: max(1, -(-len(keys) // size))]
+        rows = self.chunk_rows(keys)
+        marks = ",".join("?" * len(keys))
+        vectors = self._rows(
+            "SELECT c.pk, v.vector FROM chunks c JOIN vectors v ON v.embedded = c.embedded"
+            f" WHERE v.embedder = ? AND c.pk IN ({marks}) ORDER BY c.pk",
+            [self._embedder(embedder), *keys],
+        )
+        return [(rows[pk], vector) for pk, vector in vectors if pk in rows]
+
+    def likeness(self, embedder: str) -> tuple[float, float] | None:
+        """What `keep_likeness` kept, where it was of this embedder."""
+        rows = self._rows("SELECT value FROM state WHERE key = 'likeness'")
+        kept = json.loads(rows[0][0]) if rows else {}
+        if kept.get("embedder") != embedder:
+            return None
+        factor, offset = kept["map"]
+        return factor, offset
+
+    def keep_likeness(self, embedder: str, factor: float, offset: float) -> None:
+        """Keep how the cosines of `embedder` are to be read (`embedding.likeness`)."""
+        value = json.dumps({"embedder": embedder, "map": [factor, offset]})
+        with self._lock, mapped(self.path), self._db.atomic() as db:
+            db.execute("INSERT OR REPLACE INTO state VALUES ('likeness', ?)", [value])
+
     def _embedder(self, name: str, *, make: bool = False) -> int:
         if make:
             self._db.execute("INSERT OR IGNORE INTO embedders (name) VALUES (?)", [name])

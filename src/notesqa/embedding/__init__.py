@@ -7,6 +7,7 @@ sentence-transformers model that the settings name.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -49,6 +50,22 @@ class Embedder(Protocol):
     def embed_queries(self, texts: Sequence[str]) -> Vectors:
         """Vectors of questions; same shape and scale as `embed_passages`."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """A linear map from cosines to those that the built-in embedder would give.
+
+    Attributes:
+        factor, offset: `offset + factor * cosine`, held within -1 and 1. As they stand
+            by default, cosines stay as they are.
+    """
+
+    factor: float = 1.0
+    offset: float = 0.0
+
+    def __call__(self, cosine: float) -> float:
+        return min(1.0, max(-1.0, self.offset + self.factor * cosine))
 
 
 def open_embedder(settings: EmbeddingSettings) -> Embedder:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from notesqa.catalog import Catalog, ChunkRow
 from notesqa.config import Home, Settings
-from notesqa.embedding import open_embedder
+from notesqa.embedding import Likeness, open_embedder
 from notesqa.errors import CatalogError, NotesqaError
 from notesqa.records import Document, Entry, Passage
 from notesqa.retrieval.duplicates import near_duplicates
@@ -115,6 +115,7 @@ class Retriever:
         self._vectors: VectorEngine | None = None
         self._reranker: CrossEncoderReranker | None = None
         self._terms: TermTable | None = None
+        self._likeness = Likeness()
         self._head = -1
         self._chunks = _Chunks(-1)
         # The engines let go of Python's lock while they search: one works beside the other.
@@ -235,6 +236,7 @@ class Retriever:
                         current &= follower.catch_up(self._catalog, wait=not usable)
             with self._lock:
                 self._terms = None
+                self._likeness = Likeness(*self._catalog.likeness(commit.embedder) or ())
             if current:
                 self._head = head
             return head
@@ -357,7 +359,9 @@ class Retriever:
         seen = self._seen(asked, list(by_words)[: min(_LIKELY, limit)], at)
         by_vector = near.result()
         farther = vectors.scores(vector, [key for key in by_words if key not in by_vector])
-        cosines = self._candidates(by_words, by_vector | farther, limit)
+        likeness = self._likeness
+        alike = {key: likeness(cosine) for key, cosine in (by_vector | farther).items()}
+        cosines = self._candidates(by_words, alike, limit)
         scored = self._beside(_bm25, lexical, query, list(cosines))
         time.sleep(0)  # Lets it begin: what follows seldom lets go of Python's lock.
         seen |= self._seen(asked, [key for key in cosines if key not in seen], at)

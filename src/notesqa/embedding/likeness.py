@@ -1,0 +1,77 @@
+"""Cosines of any embedder on the scale of the built-in one.
+
+The weights of the ranker and of the refusal were fitted to the built-in embedder, whose
+cosines of unrelated texts lie about 0.1, give or take 0.1. Those of a transformer lie
+anywhere: contextual vectors crowd into a cone (Ethayarajh, 2019, "How contextual are
+contextualized word representations?"), and with multilingual-e5 hardly two texts lie
+below 0.75. Taken as they are, such cosines would tell the ranker next to nothing and the
+refusal that every question is answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from notesqa.embedding import Likeness
+from notesqa.embedding.builtin import BuiltinEmbedder
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from notesqa.embedding import Embedder
+
+_ENOUGH_QUESTIONS = 16
+_LEAST_SPREAD = 0.05
+_ELSEWHERE = (
+    *("今天天气怎么样", "红烧肉怎么做", "附近有什么好吃的", "这部电影好看吗"),
+    *("护照丢了怎么补办", "猫为什么喜欢晒太阳", "周末去哪里爬山", "房租一个月多少钱"),
+    *("孩子发烧怎么办", "世界杯谁赢了", "怎样给自行车换胎", "春节放几天假"),
+    *(
+        "how do I bake bread",
+        "best time to visit Rome",
+        "who won the match",
+        "train to the airport",
+    ),
+)
+
+
+def is_builtin(embedder: Embedder) -> bool:
+    """Whether its cosines need no map."""
+    return isinstance(embedder, BuiltinEmbedder)
+
+
+def measure(
+    embedder: Embedder,
+    questions: Sequence[tuple[int, str]],
+    passages: Sequence[tuple[int, str]],
+    vectors: NDArray[np.float32],
+) -> Likeness:
+    """The map that gives cosines of unrelated texts the mean and spread of the built-in ones.
+
+    Questions are held against the passages of other documents. Where the notes have few,
+    questions from quite other fields stand in for them.
+
+    Args:
+        questions: what notes are about, such as headings, with their documents.
+        passages: at least one, with their documents.
+        vectors: of the passages, by `embedder`; shape `(len(passages), dimension)`.
+
+    Raises:
+        EmbeddingError: the embedder fails.
+    """
+    asked = list(questions)
+    if len(asked) < _ENOUGH_QUESTIONS:
+        asked += [(-1, text) for text in _ELSEWHERE]
+    yardstick = BuiltinEmbedder()
+    texts = [text for _, text in asked]
+    apart = np.array([[of != other for other, _ in passages] for of, _ in asked])
+    theirs = (embedder.embed_queries(texts) @ vectors.T)[apart]
+    known = yardstick.embed_passages([text for _, text in passages])
+    ours = (yardstick.embed_queries(texts) @ known.T)[apart]
+    spread = float(theirs.std())
+    # Where the built-in one knows no word of the notes, all of its cosines are the same.
+    factor = max(float(ours.std()), _LEAST_SPREAD) / spread if spread > 1e-6 else 0.0
+    return Likeness(factor, float(ours.mean()) - factor * float(theirs.mean()))

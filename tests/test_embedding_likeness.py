@@ -1,0 +1,167 @@
+"""Whatever embedder finds the passages, its cosines are read on one scale."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from notesqa.api import Notes
+from notesqa.catalog import Catalog
+from notesqa.config import Home, Settings
+from notesqa.embedding import Likeness
+from notesqa.embedding.builtin import BuiltinEmbedder
+from notesqa.embedding.likeness import measure
+from tests.fakes import ROOT, article, write_notes
+
+Vectors = NDArray[np.float32]
+BUILTIN = BuiltinEmbedder()
+ASKED = ("批归一化为什么能加快训练", "how does dropout work", "梯度消失怎么办", "Adam 的动量是什么")
+NOT_THERE = ("红烧肉怎么做才好吃", "北京到上海的高铁票价是多少", "who won the world cup in 1998")
+
+
+class CrowdedEmbedder:
+    """The built-in embedder as a transformer would be: all of its vectors lie in a cone.
+
+    Its cosines are `crowding + (1 - crowding) * cosine`.
+    """
+
+    name = "crowded-1"
+    max_tokens = 0
+
+    def __init__(self, crowding: float = 0.8) -> None:
+        self._crowding = crowding
+        self.dimension = BUILTIN.dimension + 1
+
+    def count_tokens(self, text: str) -> int:
+        return BUILTIN.count_tokens(text)
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        own = BUILTIN.embed_passages(texts) * np.float32((1 - self._crowding) ** 0.5)
+        shared = np.full((len(texts), 1), self._crowding**0.5, dtype=np.float32)
+        return np.concatenate([own, shared], axis=1)
+
+    embed_queries = embed_passages
+
+
+class DullEmbedder(CrowdedEmbedder):
+    """To it all texts are the same."""
+
+    name = "dull-1"
+
+    def embed_passages(self, texts: Sequence[str]) -> Vectors:
+        rows = np.zeros((len(texts), self.dimension), dtype=np.float32)
+        rows[:, 0] = 1
+        return rows
+
+    embed_queries = embed_passages
+
+
+def opened(home: Path, monkeypatch: pytest.MonkeyPatch, embedder: object) -> Notes:
+    monkeypatch.setattr("notesqa.retrieval.retriever.open_embedder", lambda _settings: embedder)
+    return Notes(Home(home), Settings())
+
+
+def some_notes(home: Path) -> Path:
+    """A part of the shipped notes."""
+    files = sorted((ROOT / "corpus").glob("*.md"))[::4]
+    return write_notes(home, {file.name: file.read_bytes() for file in files})
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    crowding=st.floats(0, 0.95),
+    texts=st.lists(st.sampled_from((*ASKED, *NOT_THERE, "卷积核", "随机森林")), min_size=1),
+)
+def test_a_cone_is_seen_through(crowding: float, texts: list[str]) -> None:
+    """However close together the vectors lie, the cosines read are those of the built-in one."""
+    crowded = CrowdedEmbedder(crowding)
+    passages = list(enumerate(texts))
+    likeness = measure(crowded, passages, passages, crowded.embed_passages(texts))
+    questions = [*ASKED, *NOT_THERE]
+    theirs = crowded.embed_queries(questions) @ crowded.embed_passages(texts).T
+    ours = BUILTIN.embed_queries(questions) @ BUILTIN.embed_passages(texts).T
+    # Notes that are all alike spread less than is taken for the least.
+    factor = likeness.factor * (1 - crowding)
+    assert factor >= 0.99
+    if factor < 1.01:
+        read = [likeness(float(cosine)) for cosine in theirs.ravel()]
+        np.testing.assert_allclose(read, ours.ravel(), atol=2e-3)
+
+
+def test_a_cosine_stays_one() -> None:
+    assert Likeness(10.0, 0.0)(0.9) == 1.0
+    assert Likeness(10.0, 0.0)(-0.9) == -1.0
+    assert Likeness()(0.3) == 0.3
+
+
+def test_crowded_vectors_change_neither_places_nor_refusals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = some_notes(tmp_path / "home")
+    told = []
+    for embedder in (BUILTIN, CrowdedEmbedder()):
+        with opened(home, monkeypatch, embedder) as notes:
+            notes.index()
+            found = [[p.chunk_id for p in notes.search(question, 3)] for question in ASKED]
+            answers = [notes.ask(question, llm=False) for question in (*ASKED, *NOT_THERE)]
+            told.append((found, [(a.text, a.refused) for a in answers]))
+    assert told[0] == told[1]
+    assert [refused for _, refused in told[1][1]] == [False] * 4 + [True] * 3
+
+
+def test_one_note_is_enough_to_refuse(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = "训练时随机关掉一部分神经元，网络不会依赖某几个特征，从而减轻过拟合。"
+    home = write_notes(tmp_path / "home", {"a.md": article("dropout 的作用", body)})
+    with opened(home, monkeypatch, CrowdedEmbedder(0.9)) as notes:
+        notes.index()
+        assert notes.ask("红烧肉怎么做才好吃", llm=False).refused
+        assert not notes.ask("dropout 有什么作用", llm=False).refused
+
+
+def test_an_embedder_that_tells_nothing_apart_leaves_it_to_the_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = some_notes(tmp_path / "home")
+    with opened(home, monkeypatch, DullEmbedder()) as notes:
+        notes.index()
+        assert notes.search(ASKED[0])
+        assert notes.ask("红烧肉怎么做才好吃", llm=False).refused
+
+
+def test_an_index_of_before_is_read_rightly_after_the_next_rebuild(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = some_notes(tmp_path / "home")
+    crowded = CrowdedEmbedder()
+    with opened(home, monkeypatch, crowded) as notes:
+        notes.index()
+    with closing(Catalog(home / "index", write=True)) as catalog:
+        kept = catalog.likeness(crowded.name)
+        # As if it had been kept for another embedder, or never.
+        catalog.keep_likeness("another", 1.0, 0.0)
+        assert catalog.likeness(crowded.name) is None
+    with opened(home, monkeypatch, crowded) as notes:
+        assert not notes.index().changed
+    with closing(Catalog(home / "index")) as catalog:
+        assert kept is not None
+        assert catalog.likeness(crowded.name) == pytest.approx(kept)
+
+
+def test_the_built_in_embedder_is_the_scale(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    home = some_notes(tmp_path / "home")
+    with opened(home, monkeypatch, CrowdedEmbedder()) as notes:
+        notes.index()
+    with opened(home, monkeypatch, BUILTIN) as notes:
+        notes.index()
+        assert not notes.ask(ASKED[0], llm=False).refused
+    with closing(Catalog(home / "index")) as catalog:
+        assert catalog.likeness(BUILTIN.name) is None
