@@ -1,7 +1,7 @@
 """Does the right section come first? notesqa, its parts and its peers on the same questions.
 
     python -m benchmarks.retrieval [--data DIR] [--sets NAME…] [--ablation]
-                                   [--peers-python PYTHON]
+                                   [--embedder MODEL] [--peers-python PYTHON]
 
 Every set is indexed as a home is (chunker, catalog, engines, embedder), from the text
 of its sections alone: no titles, no context. A rank is that of the gold section among
@@ -63,7 +63,7 @@ class Measured:
 
     def best_peer(self) -> str | None:
         """The peer with the highest MRR@10."""
-        peers = [name for name in self.ranks if name != OURS]
+        peers = [name for name in self.ranks if name.split(",")[0] != OURS]
         return max(peers, key=lambda n: float(reciprocal(self.ranks[n]).mean()), default=None)
 
 
@@ -86,11 +86,12 @@ def _ranks(measured: Measured, rank: ablation.Rank) -> Ranks:
     return np.array([rank_of(gold, rank(question)) for question, gold in pairs])
 
 
-def measure_ours(measured: Measured, data: Path, work: Path) -> Retriever:
+def measure_ours(measured: Measured, data: Path, work: Path, model: str = "builtin") -> Retriever:
     """Index the set and search every question as a user would."""
+    name = OURS if model == "builtin" else f"{OURS}, {Path(model).name}"
     started = time.perf_counter()
-    retriever = build(data, measured.name, work)
-    measured.index_seconds[OURS] = time.perf_counter() - started
+    retriever = build(data, measured.name, work, model=model)
+    measured.index_seconds[name] = time.perf_counter() - started
     retriever.search(measured.questions[0], 10)
     times: list[float] = []
 
@@ -100,8 +101,8 @@ def measure_ours(measured: Measured, data: Path, work: Path) -> Retriever:
         times.append(time.perf_counter() - begun)
         return [passage.document_id for passage in found]
 
-    measured.ranks[OURS] = _ranks(measured, search)
-    measured.query_ms[OURS] = 1000 * float(np.median(times))
+    measured.ranks[name] = _ranks(measured, search)
+    measured.query_ms[name] = 1000 * float(np.median(times))
     return retriever
 
 
@@ -228,6 +229,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, default=DATA, help="folder of question sets")
     parser.add_argument("--sets", nargs="+", default=list(SETS), help="which of them")
     parser.add_argument("--most", type=int, default=MOST_QUESTIONS, help="questions a set")
+    parser.add_argument(
+        "--embedder", action="append", default=[], metavar="MODEL",
+        help="measure it too: a sentence-transformers model, by name or folder",
+    )  # fmt: skip
     parser.add_argument("--ablation", action="store_true", help="measure every part too")
     parser.add_argument(
         "--peers-python", type=Path, help="Python of an environment with benchmarks/peers.txt"
@@ -247,6 +252,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if args.ablation:
                 measure_parts(measured, retriever, work)
             retriever.close()
+            for model in args.embedder:
+                measure_ours(measured, args.data, work, model).close()
             if args.peers_python:
                 measure_peers(measured, corpus, args.peers_python, work)
             sets.append(measured)

@@ -66,6 +66,42 @@ def test_prompts_of_the_settings_win(prompted: Path, plain: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("name", "query", "passage"),
+    [
+        ("multilingual-e5-small", "query: ", "passage: "),
+        ("e5-large-v2", "query: ", "passage: "),
+        ("bge-base-zh-v1.5", "为这个句子生成表示以用于检索相关文章：", ""),
+        ("bge-small-en", "Represent this sentence for searching relevant passages: ", ""),
+        ("bge-m3", "", ""),
+        ("e5-small-of-mine", "", ""),
+    ],
+)
+def test_models_of_known_families_get_their_prompts(
+    name: str, query: str, passage: str, plain: Path, tmp_path: Path
+) -> None:
+    """Their files do not name them."""
+    model, reference = opened(shutil.copytree(plain, tmp_path / name)), opened(plain)
+    for given, prompt, embed in (
+        (model.embed_queries, query, reference.embed_queries),
+        (model.embed_passages, passage, reference.embed_passages),
+    ):
+        np.testing.assert_allclose(given(["loss"]), embed([f"{prompt}loss"]), atol=1e-6)
+    # Vectors made before the prompts were known are not taken for these.
+    assert ("+" in model.name) == bool(query)
+    own = opened(tmp_path / name, query_prompt="x ")
+    np.testing.assert_allclose(
+        own.embed_queries(["loss"]), reference.embed_queries(["x loss"]), atol=1e-6
+    )
+
+
+def test_the_models_own_prompts_go_before_its_familys(prompted: Path, tmp_path: Path) -> None:
+    model = opened(shutil.copytree(prompted, tmp_path / "e5-small"))
+    np.testing.assert_allclose(
+        model.embed_queries(["loss"]), opened(prompted).embed_queries(["loss"]), atol=1e-6
+    )
+
+
 def test_dimensions_cut_the_vector_and_keep_its_length(plain: Path) -> None:
     full, cut = opened(plain), opened(plain, dimensions=8)
     assert (full.dimension, cut.dimension) == (32, 8)

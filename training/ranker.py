@@ -30,9 +30,9 @@ from scipy.optimize import minimize
 
 from notesqa.catalog import Catalog, ChunkRow, NewChunk, NewDocument, text_key
 from notesqa.chunking import chunk
-from notesqa.config import Home, Settings
+from notesqa.config import EmbeddingSettings, Home, Settings
 from notesqa.embedding import open_embedder
-from notesqa.indexing import embedded_text
+from notesqa.indexing import embedded_text, keep_likeness
 from notesqa.records import Document, Source
 from notesqa.retrieval import Retriever
 from notesqa.retrieval.features import FEATURES
@@ -76,10 +76,11 @@ def build(
     *,
     reuse: bool = False,
     only: frozenset[str] = frozenset(),
+    model: str = "builtin",
 ) -> Retriever:
-    """Index one set, or `only` some of its sections, as a home."""
+    """Index one set, or `only` some of its sections, as a home, by the embedder `model`."""
     home = Home(work / "homes" / (f"{name}-{len(only)}" if only else name))
-    settings = Settings()
+    settings = Settings(embedding=EmbeddingSettings(model=model))
     embedder = open_embedder(settings.embedding)
     if reuse and home.index.exists():
         catalog = Catalog(home.index)
@@ -118,6 +119,7 @@ def build(
         duplicates=0,
         seconds=0.0,
     )
+    keep_likeness(catalog, embedder)
     retriever = Retriever(home, settings, catalog, embedder=embedder)
     retriever.refresh()
     return retriever

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from notesqa.adding import REPLACED_FOLDER, add_paths
-from notesqa.catalog import Catalog, NewChunk, NewDocument, encode_sources, text_key
+from notesqa.catalog import Catalog, ChunkRow, NewChunk, NewDocument, encode_sources, text_key
 from notesqa.chunking import VERSION as CHUNKING_VERSION
 from notesqa.chunking import chunk
 from notesqa.embedding.likeness import is_builtin, measure
@@ -54,6 +54,7 @@ __all__ = [
 LOCK_FILE = "rebuild.lock"
 _EMBED_BATCH = 256
 _SAMPLE = 96
+_BEGINNING = 40
 
 
 class Follower(Protocol):
@@ -175,7 +176,7 @@ def rebuild(
     stale_vectors = previous is not None and previous.embedder != embedder.name
     if not (fresh or gone or anew or stale_vectors) and previous is not None:
         if catalog.likeness(embedder.name) is None:
-            _keep_likeness(catalog, embedder)
+            keep_likeness(catalog, embedder)
         _follow(catalog, followers, tell)
         unread = _unread(catalog)
         return IndexReport(
@@ -230,7 +231,7 @@ def rebuild(
     )
     if anew or stale_vectors:
         catalog.prune_vectors(embedder.name)
-    _keep_likeness(catalog, embedder)
+    keep_likeness(catalog, embedder)
     tell("commit", 1, 1)
     _follow(catalog, followers, tell)
     titles = {d.id: d.title for r in readings for d in r.documents}
@@ -260,6 +261,31 @@ def rebuild(
         embedded=embedded,
         seconds=time.perf_counter() - started,
     )
+
+
+def keep_likeness(catalog: Catalog, embedder: Embedder) -> None:
+    """Note how the embedder's cosines lie beside those of the built-in one, in these notes."""
+    if is_builtin(embedder):
+        return
+    sample = catalog.sample(embedder.name, _SAMPLE)
+    if not sample:
+        return
+    above: dict[str, int] = {}
+    for row, _ in sample:
+        above.setdefault(_about(row), row.document_pk)
+    found = measure(
+        embedder,
+        [(document, text) for text, document in above.items() if text.strip()],
+        [(row.document_pk, embedded_text(row.title, row.heading, row.text)) for row, _ in sample],
+        np.stack([np.frombuffer(vector, np.float16) for _, vector in sample]).astype(np.float32),
+    )
+    catalog.keep_likeness(embedder.name, found.factor, found.offset)
+
+
+def _about(row: ChunkRow) -> str:
+    """What stands above a chunk, or how it begins."""
+    above = row.heading[-1] if row.heading else row.title
+    return above or row.text.split("\n", 1)[0][:_BEGINNING]
 
 
 def _unread(catalog: Catalog) -> tuple[tuple[str, str], ...]:
@@ -305,25 +331,6 @@ def _embed(catalog: Catalog, embedder: Embedder, new: Sequence[NewDocument], tel
         )
         tell("embed", first + len(part), len(work))
     return len(work)
-
-
-def _keep_likeness(catalog: Catalog, embedder: Embedder) -> None:
-    """Note how the embedder's cosines lie beside those of the built-in one, in these notes."""
-    if is_builtin(embedder):
-        return
-    sample = catalog.sample(embedder.name, _SAMPLE)
-    if not sample:
-        return
-    above: dict[str, int] = {}
-    for row, _ in sample:
-        above.setdefault(row.heading[-1] if row.heading else row.title, row.document_pk)
-    found = measure(
-        embedder,
-        [(document, text) for text, document in above.items() if text.strip()],
-        [(row.document_pk, embedded_text(row.title, row.heading, row.text)) for row, _ in sample],
-        np.stack([np.frombuffer(vector, np.float16) for _, vector in sample]).astype(np.float32),
-    )
-    catalog.keep_likeness(embedder.name, found.factor, found.offset)
 
 
 def _follow(catalog: Catalog, followers: Sequence[Follower], tell: _Tell) -> None:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _ENOUGH_QUESTIONS = 16
 _LEAST_SPREAD = 0.05
+_NONE = 1e-6
 _ELSEWHERE = (
     *("今天天气怎么样", "红烧肉怎么做", "附近有什么好吃的", "这部电影好看吗"),
     *("护照丢了怎么补办", "猫为什么喜欢晒太阳", "周末去哪里爬山", "房租一个月多少钱"),
@@ -68,10 +69,19 @@ def measure(
     yardstick = BuiltinEmbedder()
     texts = [text for _, text in asked]
     apart = np.array([[of != other for other, _ in passages] for of, _ in asked])
-    theirs = (embedder.embed_queries(texts) @ vectors.T)[apart]
+    theirs = np.ma.masked_array(embedder.embed_queries(texts) @ vectors.T, ~apart)
     known = yardstick.embed_passages([text for _, text in passages])
-    ours = (yardstick.embed_queries(texts) @ known.T)[apart]
-    spread = float(theirs.std())
+    ours = np.ma.masked_array(yardstick.embed_queries(texts) @ known.T, ~apart)
+    spread = _spread(theirs)
     # Where the built-in one knows no word of the notes, all of its cosines are the same.
-    factor = max(float(ours.std()), _LEAST_SPREAD) / spread if spread > 1e-6 else 0.0
+    factor = max(_spread(ours), _LEAST_SPREAD) / spread if spread > _NONE else 0.0
     return Likeness(factor, float(ours.mean()) - factor * float(theirs.mean()))
+
+
+def _spread(cosines: np.ma.MaskedArray) -> float:
+    """Standard deviation around each question's mean, which is what a ranking goes by.
+
+    Where all passages are the same, that between the questions.
+    """
+    around = float((cosines - cosines.mean(axis=1, keepdims=True)).std())
+    return around if around > _NONE else float(cosines.std())

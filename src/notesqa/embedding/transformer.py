@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import math
 import os
+import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,6 +27,19 @@ if TYPE_CHECKING:
 _SETTING = "embedding.model"
 _QUERY_PROMPTS = ("query",)
 _PASSAGE_PROMPTS = ("document", "passage", "corpus")
+# What these were trained with and their files do not say: prompts of question and passage.
+_FAMILIES = (
+    (re.compile(r"(multilingual-)?e5-(small|base|large)(-v2)?"), "query: ", "passage: "),
+    (
+        re.compile(r"bge-(small|base|large)-zh(-v1\.5)?"),
+        "为这个句子生成表示以用于检索相关文章：",
+        "",
+    ),
+    (
+        re.compile(r"bge-(small|base|large)-en(-v1\.5)?"),
+        *("Represent this sentence for searching relevant passages: ", ""),
+    ),
+)
 _LARGEST_BATCH = 256
 _LARGEST_BATCH_CPU = 32
 _ASSUMED_LENGTH = 512
@@ -39,7 +54,8 @@ class TransformerEmbedder:
     take turns.
 
     Prompts: those of the settings, else the model's own (`query`; `document`, `passage`
-    or `corpus`), else its default one.
+    or `corpus`), else its default one, else those that models of its name are known to
+    need (E5: Wang et al., 2022, arXiv:2212.03533; BGE: Xiao et al., 2023, arXiv:2309.07597).
 
     Raises:
         EmbeddingError: the model is not here, unsafe, or (later) cannot be loaded or run.
@@ -60,8 +76,10 @@ class TransformerEmbedder:
         name = f"{self._folder.name}@{self._folder.version}"
         if settings.dimensions:
             name += f"/{settings.dimensions}"
-        if settings.query_prompt or settings.passage_prompt:
-            prompts = f"{settings.query_prompt}\0{settings.passage_prompt}".encode()
+        query, passage = self._family_prompts()
+        query, passage = settings.query_prompt or query, settings.passage_prompt or passage
+        if query or passage:
+            prompts = f"{query}\0{passage}".encode()
             name += f"+{hashlib.blake2b(prompts, digest_size=4).hexdigest()}"
         return name
 
@@ -139,11 +157,21 @@ class TransformerEmbedder:
 
     @property
     def _query_prompt(self) -> str:
-        return self._settings.query_prompt or self._own_prompt(_QUERY_PROMPTS)
+        own = self._settings.query_prompt or self._own_prompt(_QUERY_PROMPTS)
+        return own or self._family_prompts()[0]
 
     @property
     def _passage_prompt(self) -> str:
-        return self._settings.passage_prompt or self._own_prompt(_PASSAGE_PROMPTS)
+        own = self._settings.passage_prompt or self._own_prompt(_PASSAGE_PROMPTS)
+        return own or self._family_prompts()[1]
+
+    def _family_prompts(self) -> tuple[str, str]:
+        """Prompts of question and passage by the model's name alone."""
+        name = Path(self._folder.name).name
+        for family, query, passage in _FAMILIES:
+            if family.fullmatch(name):
+                return query, passage
+        return "", ""
 
     def _own_prompt(self, names: Sequence[str]) -> str:
         model = self._model
