@@ -446,10 +446,11 @@ def test_pipes_that_close_early(built: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full here")
-def test_a_full_output_is_an_error(built: Path) -> None:
+@pytest.mark.parametrize("what", ["status", "--help", "--version"])
+def test_a_full_output_is_an_error(built: Path, what: str) -> None:
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", "notesqa.cli", "--home", str(built), "status"],
+            [sys.executable, "-m", "notesqa.cli", "--home", str(built), what],
             stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=environment(),
         )  # fmt: skip
     assert done.returncode == 3

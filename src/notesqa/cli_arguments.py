@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from notesqa import __version__
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 OK, NOTHING, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -17,6 +20,11 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         print(f"notesqa: {message} (see: {self.prog} --help)", file=sys.stderr)
         raise SystemExit(USAGE)
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        # The parent swallows what goes wrong here: the help, too, may find no room.
+        (file or sys.stderr).write(message)
+        sys.stdout.flush()
 
 
 def _count(text: str) -> int:
