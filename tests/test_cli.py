@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import re
@@ -19,8 +20,9 @@ import pytest
 from notesqa import __version__
 from notesqa.cli import _COMMANDS, main
 from notesqa.cli_arguments import make_parser
+from notesqa.config import Home
 from tests.conftest import BATCHNORM, DROPOUT, NOTES
-from tests.fakes import article, transmission, write_notes
+from tests.fakes import BigramEmbedder, article, transmission, write_notes
 from tests.tiny_gguf import CHAT_TEMPLATE, write_model
 
 COMMANDS = [name for name in _COMMANDS if name]
@@ -642,3 +644,27 @@ def test_eval(inside: Inside, built: Path, tmp_path: Path) -> None:
     path.write_text('{"question": "x"}\n')
     assert_error(inside("--home", built, "eval", path), 3, "q.jsonl:1")
     assert_error(inside("--home", built, "eval", tmp_path / "none"), 3, "cannot read")
+
+
+class Terminal(io.StringIO):
+    """Errors that are read on a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.mark.parametrize("command", ["search", "ask"])
+def test_a_terminal_is_told_which_model_it_waits_for(
+    command: str, home: Home, embedder: BigramEmbedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home.path / "notesqa.toml").write_text('[embedding]\nmodel = "some/model"\n', "utf-8")
+    assert main(["--home", str(home.path), "--quiet", "index"]) == 0
+    said = {}
+    for quiet in ([], ["--quiet"]):
+        errors = Terminal()
+        monkeypatch.setattr(sys, "stderr", errors)
+        assert main(["--home", str(home.path), *quiet, command, "dropout 测试时怎么做"]) == 0
+        said[bool(quiet)] = errors.getvalue()
+    # Shown, then wiped away before anything else is said.
+    assert said[False].startswith("loading some/model …\r\x1b[K")
+    assert said[True] == ""

@@ -12,7 +12,8 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -134,15 +135,19 @@ def _ask(args: argparse.Namespace, home: Home, settings: Settings) -> int:
 
     cancel = threading.Event()
     live = sys.stdout.isatty() and not args.json
-    with _open(home, settings) as notes:
+    with _open(home, settings) as notes, ExitStack() as until_found:
         _first_index(notes, args)
         uses_model = bool(settings.llm.model or settings.llm.base_url) and not args.no_llm
+        models = [settings.llm.model] if uses_model else []
+        until_found.enter_context(_loading(args, settings, *models))
         previous = signal.signal(signal.SIGINT, _stopper(cancel)) if uses_model else None
         answer = None
         try:
             for event in notes.stream(args.question, k=args.k, llm=not args.no_llm, cancel=cancel):
-                if isinstance(event, Found) and uses_model and not args.quiet:
-                    _remark_on_model(notes)
+                if isinstance(event, Found):
+                    until_found.close()
+                    if uses_model and not args.quiet:
+                        _remark_on_model(notes)
                 elif isinstance(event, Delta) and live and uses_model:
                     print(shown(event.text), end="", flush=True)
                 elif isinstance(event, Finished):
@@ -170,6 +175,21 @@ def _ask(args: argparse.Namespace, home: Home, settings: Settings) -> int:
     return NOTHING if answer.refused else OK
 
 
+@contextmanager
+def _loading(args: argparse.Namespace, settings: Settings, *models: str) -> Iterator[None]:
+    """Say on a terminal which models are loaded, for as long as nothing else is to be seen."""
+    names = [settings.embedding.model, *models]
+    named = ", ".join(one_line(name) for name in names if name not in ("", "builtin"))
+    if not named or args.quiet or not sys.stderr.isatty():
+        yield
+        return
+    print(f"loading {named} …", end="", file=sys.stderr, flush=True)
+    try:
+        yield
+    finally:
+        print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
 def _remark_on_model(notes: Notes) -> None:
     """Say on stderr what the user should know of the chat model, which is loaded by now."""
     from notesqa.llm import remark
@@ -185,14 +205,15 @@ def _remark_on_model(notes: Notes) -> None:
 def _search(args: argparse.Namespace, home: Home, settings: Settings) -> int:
     with _open(home, settings) as notes:
         _first_index(notes, args)
-        passages = notes.search(
-            args.query,
-            args.k,
-            sources=args.source,
-            tags=args.tag,
-            after=args.after,
-            before=args.before,
-        )
+        with _loading(args, settings):
+            passages = notes.search(
+                args.query,
+                args.k,
+                sources=args.source,
+                tags=args.tag,
+                after=args.after,
+                before=args.before,
+            )
         if args.json:
             print_json([passage_record(p) for p in passages])
         else:
