@@ -9,6 +9,7 @@ else is one transaction at the end.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import hashlib
 import json
 import threading
@@ -279,7 +280,7 @@ def keep_likeness(catalog: Catalog, embedder: Embedder) -> None:
         [(row.document_pk, embedded_text(row.title, row.heading, row.text)) for row, _ in sample],
         np.stack([np.frombuffer(vector, np.float16) for _, vector in sample]).astype(np.float32),
     )
-    catalog.keep_likeness(embedder.name, found.factor, found.offset)
+    catalog.keep_likeness(embedder.name, dataclasses.astuple(found))
 
 
 def _about(row: ChunkRow) -> str:

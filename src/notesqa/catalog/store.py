@@ -232,18 +232,15 @@ class Catalog(Conversations):
         )
         return [(rows[pk], vector) for pk, vector in vectors if pk in rows]
 
-    def likeness(self, embedder: str) -> tuple[float, float] | None:
+    def likeness(self, embedder: str) -> tuple[float, ...] | None:
         """What `keep_likeness` kept, where it was of this embedder."""
         rows = self._rows("SELECT value FROM state WHERE key = 'likeness'")
         kept = json.loads(rows[0][0]) if rows else {}
-        if kept.get("embedder") != embedder:
-            return None
-        factor, offset = kept["map"]
-        return factor, offset
+        return tuple(kept["map"]) if kept.get("embedder") == embedder else None
 
-    def keep_likeness(self, embedder: str, factor: float, offset: float) -> None:
-        """Keep how the cosines of `embedder` are to be read (`embedding.likeness`)."""
-        value = json.dumps({"embedder": embedder, "map": [factor, offset]})
+    def keep_likeness(self, embedder: str, values: Sequence[float]) -> None:
+        """Keep how the cosines of `embedder` are to be read (`embedding.Likeness`)."""
+        value = json.dumps({"embedder": embedder, "map": list(values)})
         with self._lock, mapped(self.path), self._db.atomic() as db:
             db.execute("INSERT OR REPLACE INTO state VALUES ('likeness', ?)", [value])
 

@@ -56,16 +56,20 @@ class Embedder(Protocol):
 class Likeness:
     """A linear map from cosines to those that the built-in embedder would give.
 
+    As it stands by default, cosines stay as they are.
+
     Attributes:
-        factor, offset: `offset + factor * cosine`, held within -1 and 1. As they stand
-            by default, cosines stay as they are.
+        factor, offset: `offset + factor * cosine`, held within -1 and 1.
+        english: added for questions in English, which lie farther from Chinese passages.
     """
 
     factor: float = 1.0
     offset: float = 0.0
+    english: float = 0.0
 
-    def __call__(self, cosine: float) -> float:
-        return min(1.0, max(-1.0, self.offset + self.factor * cosine))
+    def __call__(self, cosine: float, *, chinese: bool = True) -> float:
+        likeness = self.offset + self.factor * cosine + (0.0 if chinese else self.english)
+        return min(1.0, max(-1.0, likeness))
 
 
 def open_embedder(settings: EmbeddingSettings) -> Embedder:

@@ -360,7 +360,10 @@ class Retriever:
         by_vector = near.result()
         farther = vectors.scores(vector, [key for key in by_words if key not in by_vector])
         likeness = self._likeness
-        alike = {key: likeness(cosine) for key, cosine in (by_vector | farther).items()}
+        alike = {
+            key: likeness(cosine, chinese=query.chinese)
+            for key, cosine in (by_vector | farther).items()
+        }
         cosines = self._candidates(by_words, alike, limit)
         scored = self._beside(_bm25, lexical, query, list(cosines))
         time.sleep(0)  # Lets it begin: what follows seldom lets go of Python's lock.
