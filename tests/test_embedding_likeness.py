@@ -18,7 +18,10 @@ from notesqa.config import Home, Settings
 from notesqa.embedding import Likeness
 from notesqa.embedding.builtin import BuiltinEmbedder
 from notesqa.embedding.likeness import measure
+from notesqa.retrieval.query import analyse
+from notesqa.retrieval.terms import TermTable
 from notesqa.text.script import mostly_english
+from notesqa.text.segment import Segmenter
 from tests.fakes import ROOT, article, write_notes
 
 Vectors = NDArray[np.float32]
@@ -140,6 +143,13 @@ def test_another_language_is_not_taken_for_another_field() -> None:
         chinese = not mostly_english(question)
         read = [likeness(float(cosine), chinese=chinese) for cosine in theirs[0]]
         np.testing.assert_allclose(read, ours[0], atol=2e-3)
+
+
+def test_a_model_is_asked_in_the_characters_of_the_notes() -> None:
+    """The built-in model takes both alike; others place them apart."""
+    asked = analyse("為什麼梯度會消失", Segmenter(), TermTable(()))
+    assert asked.embedded == "为什么梯度会消失"
+    assert asked.text == "為什麼梯度會消失"
 
 
 def test_a_cosine_stays_one() -> None:

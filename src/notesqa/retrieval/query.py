@@ -15,7 +15,7 @@ from typing import Literal
 
 from notesqa.retrieval.terms import Concept, TermTable, other_words
 from notesqa.text.latex import formula_tokens, formulas
-from notesqa.text.normalize import normalize
+from notesqa.text.normalize import normalize, simplified
 from notesqa.text.segment import Segmenter, singulars
 
 Kind = Literal[
@@ -102,7 +102,8 @@ class Query:
         latin: the question's own Latin terms.
         kind: what sort of answer is wanted.
         defines: whether it is wanted what a thing is.
-        embedded: text for the embedder; of an English question with Chinese names added.
+        embedded: text for the embedder, in simplified characters; of an English question with
+            Chinese names added.
         symbols: tokens of formulas in the question.
         chinese: whether it holds any Chinese. What a question without asks for stands in
             Chinese notes under other names.
@@ -173,7 +174,7 @@ def analyse(text: str, segmenter: Segmenter, terms: TermTable) -> Query:
         latin=tuple(w for w in own if _LATIN.search(w)),
         kind=kind,
         defines=kind == "what" and not _PART.search(normalized),
-        embedded=_embedded(text, found),
+        embedded=_embedded(simplified(text), found),
         symbols=symbols,
         chinese=is_han(text),
     )
