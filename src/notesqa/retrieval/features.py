@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -64,21 +64,18 @@ class Wording:
     Attributes:
         text, title: normalised; `title` holds the headings too.
         opening: the beginning of its document, normalised, `HEAD_CHARACTERS` of it.
-        squeezed, squeezed_title, squeezed_opening: the same without white space and hyphens.
+        squeezed: the text without white space and hyphens.
     """
 
     text: str
     title: str
     opening: str
     squeezed: str
-    squeezed_title: str
-    squeezed_opening: str
 
     @classmethod
     def of(cls, text: str, title: str, opening: str = "") -> Wording:
         """From normalised strings."""
-        opening = opening[:HEAD_CHARACTERS]
-        return cls(text, title, opening, squeeze(text), squeeze(title), squeeze(opening))
+        return cls(text, title, opening[:HEAD_CHARACTERS], squeeze(text))
 
 
 def best_idf(forms: tuple[str, ...], idf: Mapping[str, float]) -> float:
@@ -117,12 +114,14 @@ class Asked:
         concepts: of each the names, its own first, what it weighs in these notes, and whether
             it is a Latin word.
         total: the weight of everything that is asked about; 1 where nothing is.
+        jointed: whether any name is also looked for without its joints.
     """
 
     query: Query
     content: str
     concepts: tuple[tuple[tuple[Name, ...], float, bool], ...]
     total: float
+    jointed: bool
 
     @classmethod
     def of(cls, query: Query, idf: Mapping[str, float]) -> Asked:
@@ -137,7 +136,8 @@ class Asked:
             latin = _latin(concept.surface)
             concepts.append((tuple(map(_name, forms)), best_idf(forms, idf), latin))
         total = sum(weight for _, weight, _ in concepts) or 1.0
-        return cls(query, squeeze(query.content), tuple(concepts), total)
+        jointed = any(name[2] is not None for names, _, _ in concepts for name in names)
+        return cls(query, squeeze(query.content), tuple(concepts), total, jointed)
 
 
 def met(text: str, squeezed: str, concept: Concept) -> tuple[int, float]:
@@ -158,7 +158,7 @@ def _latin(surface: str) -> bool:
     return any(c.isascii() and c.isalpha() for c in surface)
 
 
-def _met(text: str, squeezed: str, names: tuple[Name, ...], share: float) -> tuple[int, float]:
+def _met(text: str, squeezed: str, names: Sequence[Name], share: float) -> tuple[int, float]:
     at = _place(text, squeezed, names[0])
     if at >= 0:
         return at, 1.0
@@ -208,16 +208,28 @@ def told_by(asked: Asked, wording: Wording) -> tuple[float, ...]:
     """The other ones, in the order of `FEATURES`: what the passage itself tells."""
     query, total = asked.query, asked.total
     text, squeezed = wording.text, wording.squeezed
+    title, opening = wording.title, wording.opening
+    packed_title = squeeze(title) if asked.jointed else ""
+    packed_opening = squeeze(opening) if asked.jointed else ""
+    # Most names stand nowhere in a passage: one look at all of it spares a look at each part.
+    whole = f"{text}\n{title}\n{opening}"
+    packed = f"{squeezed}\n{packed_title}\n{packed_opening}"
     covered = in_opening = in_lead = early = latin_all = latin_in = 0.0
-    for names, weight, latin in asked.concepts:
+    for called, weight, latin in asked.concepts:
+        if latin:
+            latin_all += weight
+        names = [n for n in called if n[0] in whole or (n[2] is not None and n[2] in packed)]
+        if not names:
+            continue
+        if names[0] is not called[0]:
+            names.insert(0, called[0])  # Its own name weighs more than the others.
         other = 1.0 if latin else ANOTHER_NAME
         at, share = _met(text, squeezed, names, other)
         # What its title or a heading says need not be said again in a passage.
-        _, titled = _met(wording.title, wording.squeezed_title, names, other)
+        titled = _met(title, packed_title, names, other)[1] if title else 0.0
         opened = titled
-        if titled < 1.0:
-            _, begun = _met(wording.opening, wording.squeezed_opening, names, other)
-            opened = max(begun, titled)
+        if titled < 1.0 and opening:
+            opened = max(_met(opening, packed_opening, names, other)[1], titled)
         either = max(share, titled)
         covered += weight * either
         in_opening += weight * opened
@@ -226,7 +238,6 @@ def told_by(asked: Asked, wording: Wording) -> tuple[float, ...]:
         soon = share * math.exp(-at / _EARLY_CHARACTERS) if at >= 0 else 0.0
         early += weight * max(titled, soon)
         if latin:
-            latin_all += weight
             latin_in += weight * either
     grams, content = query.own_grams, asked.content
     gram_hits = sum([g in squeezed for g in grams])
@@ -253,10 +264,12 @@ def told_by(asked: Asked, wording: Wording) -> tuple[float, ...]:
 
 def longest_common(needle: str, text: str) -> int:
     """Length of the longest run of `needle` that stands in `text`."""
-    best = 0
-    for start in range(len(needle)):
-        while start + best < len(needle) and needle[start : start + best + 1] in text:
+    best, length = 0, len(needle)
+    for start in range(length):
+        while start + best < length and needle[start : start + best + 1] in text:
             best += 1
+        if length - start <= best + 1:
+            break
     return best
 
 
