@@ -182,6 +182,15 @@ def test_one_note_is_enough_to_refuse(tmp_path: Path, monkeypatch: pytest.Monkey
         assert not notes.ask("dropout 有什么作用", llm=False).refused
 
 
+def test_one_long_note_is_enough_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = "\n\n".join(f"## {heading}\n\n{text * 12}" for heading, text in TOPICS.items())
+    home = write_notes(tmp_path / "home", {"a.md": article("笔记", body)})
+    with opened(home, monkeypatch, CrowdedEmbedder(0.9)) as notes:
+        assert notes.index().chunks >= len(TOPICS)
+        assert notes.ask("红烧肉怎么做才好吃", llm=False).refused
+        assert not notes.ask("梯度裁剪和学习率预热有什么用", llm=False).refused
+
+
 def test_an_embedder_that_tells_nothing_apart_leaves_it_to_the_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

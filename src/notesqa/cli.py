@@ -138,7 +138,7 @@ def _ask(args: argparse.Namespace, home: Home, settings: Settings) -> int:
     with _open(home, settings) as notes, ExitStack() as until_found:
         _first_index(notes, args)
         uses_model = bool(settings.llm.model or settings.llm.base_url) and not args.no_llm
-        models = [settings.llm.model] if uses_model else []
+        models = [settings.llm.model] if uses_model and not settings.llm.base_url else []
         until_found.enter_context(_loading(args, settings, *models))
         previous = signal.signal(signal.SIGINT, _stopper(cancel)) if uses_model else None
         answer = None

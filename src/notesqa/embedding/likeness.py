@@ -64,8 +64,9 @@ def measure(
         EmbeddingError: the embedder fails.
     """
     elsewhere = [(-1, text) for text in (*_ELSEWHERE, *_ELSEWHERE_ENGLISH)]
-    few = len(questions) < _ENOUGH_QUESTIONS
-    asked = [*elsewhere, *questions]
+    told = [(of, text) for of, text in questions if any(of != other for other, _ in passages)]
+    few = len(told) < _ENOUGH_QUESTIONS
+    asked = [*elsewhere, *told]
     yardstick = BuiltinEmbedder()
     texts = [text for _, text in asked]
     apart = np.array([[of != other for other, _ in passages] for of, _ in asked])
