@@ -21,7 +21,7 @@ def main(home: str, action: str = "", value: str = "") -> int:
     embedder = BigramEmbedder()
 
     def before_batch(done: int) -> None:
-        if action == "kill-after" and done >= int(value) - 256:
+        if action == "kill-after" and done >= int(value):
             os.kill(os.getpid(), signal.SIGKILL)
 
     embedder.before_batch = before_batch

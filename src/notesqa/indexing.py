@@ -53,7 +53,8 @@ __all__ = [
 ]
 
 LOCK_FILE = "rebuild.lock"
-_EMBED_BATCH = 256
+_FIRST_BATCH, _LARGEST_BATCH = 16, 256
+_BRISK = 0.5
 _SAMPLE = 96
 _BEGINNING = 40
 
@@ -323,14 +324,24 @@ def _embed(catalog: Catalog, embedder: Embedder, new: Sequence[NewDocument], tel
     missing = catalog.missing_vectors(embedder.name, texts)
     work = [(key, text) for key, text in texts.items() if key in missing]
     tell("embed", 0, len(work))
-    for first in range(0, len(work), _EMBED_BATCH):
-        part = work[first : first + _EMBED_BATCH]
+    done, size = 0, _FIRST_BATCH
+    while done < len(work):
+        tell.check()
+        part = work[done : done + size]
+        began = time.perf_counter()
         vectors = embedder.embed_passages([text for _, text in part]).astype(np.float16)
+        took = time.perf_counter() - began
         catalog.add_vectors(
             embedder.name,
             ((key, row.tobytes()) for (key, _), row in zip(part, vectors, strict=True)),
         )
-        tell("embed", first + len(part), len(work))
+        done += len(part)
+        tell("embed", done, len(work))
+        # A large model on a slow machine shows its progress, and can be stopped, all the same.
+        if took < _BRISK and size < _LARGEST_BATCH:
+            size *= 2
+        elif took > 4 * _BRISK and size > 1:
+            size //= 2
     return len(work)
 
 
