@@ -814,6 +814,27 @@ async def test_control_c_stops_then_asks_then_leaves(tmp_path: Path) -> None:
         await s.until(lambda: s.app.return_code == 0)
 
 
+async def test_what_is_asked_is_kept_before_it_is_answered(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The process may be killed at any moment, and a draft that is typed is written later."""
+    kept = []
+    (tmp_path / "index").mkdir()
+    async with session(tmp_path) as s:
+        draft = tmp_path / "index" / "draft.txt"
+        ask = s.app.desk.ask
+
+        def asked(*args: Any) -> None:
+            kept.append(draft.read_text(encoding="utf-8") if draft.exists() else "")
+            ask(*args)
+
+        monkeypatch.setattr(s.app.desk, "ask", asked)
+        s.app.ask_screen.question.value = QUESTION
+        await s.press("enter")
+        await s.until(lambda: kept)
+    assert kept == [QUESTION]
+
+
 async def test_a_draft_outlives_the_terminal(tmp_path: Path) -> None:
     (tmp_path / "index").mkdir()
     async with session(tmp_path) as s:

@@ -336,7 +336,9 @@ class NotesApp(Hearing):
             Turn(e.question, e.answer) for e in self.exchanges if e.answer and not e.answer.stopped
         )
         self.exchanges.append(exchange)
+        # At once: what was asked is not lost, however soon this process is killed.
         self._draft.keep(question)
+        self._draft.flush()
         self._began = time.monotonic()
         self.ask_screen.added(exchange)
         request = Request(exchange.number, question, llm, history, self.conversation_id)
