@@ -34,6 +34,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "cosine": ("cosine",),
     "coverage of the text": ("coverage", "gram_coverage", "latin_coverage"),
     "coverage of the beginning": ("opening", "lead", "early"),
+    "beginnings of clauses": ("topic",),
     "longest common run": ("longest_common",),
     "kind of question": ("cue",),
     "symbols": ("symbols",),

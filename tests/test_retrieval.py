@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,6 +25,7 @@ from notesqa.retrieval.features import (
     found_by,
     longest_common,
     told_by,
+    topic_share,
 )
 from notesqa.retrieval.query import analyse, content_of, kind_of
 from notesqa.retrieval.ranking import load_weights, logistic, score
@@ -537,6 +539,54 @@ def test_what_is_named_earlier_counts_more() -> None:
     assert first["early"] > last["early"] > 0
     assert first["lead_coverage"] == 1.0
     assert last["lead_coverage"] == 0.0
+
+
+def test_a_passage_is_about_what_its_clauses_begin_with() -> None:
+    question = "感受野怎么计算?"
+    about = told(question, "感受野逐层累加,感受野越大看得越远。")
+    both = told(question, "感受野逐层累加,步长决定感受野。")
+    mentions = told(question, "步长大了会扩大感受野,也扩大别层的感受野。")
+    assert about["topic"] > both["topic"] > mentions["topic"] == 0.0
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "",
+        "先看图。",
+        "先看图:",
+        "- ",
+        "1. ",
+        "**",
+        "先看图\n    - **",
+        "| ",
+        "其中",
+        "对于",
+        "但是",
+        "图 (",
+    ],
+)
+def test_marks_and_joining_words_may_stand_before_what_a_clause_is_about(before: str) -> None:
+    question = "感受野怎么计算?"
+    plain = told(question, "感受野逐层累加。")
+    assert told(question, f"{before}感受野逐层累加。")["topic"] == plain["topic"] > 0.0
+
+
+def test_what_a_title_says_is_what_a_passage_may_be_about() -> None:
+    question, text = "感受野怎么计算?", "逐层累加即可, 先算最后一层。"
+    under, alone = told(question, text, "感受野"), told(question, text)
+    said = told(question, f"感受野{text}")
+    assert said["topic"] > under["topic"] > alone["topic"] == 0.0
+
+
+@given(st.text(alphabet="ab 。,卷积\n-*", max_size=40))
+def test_the_share_of_places_is_one_of_all_places(text: str) -> None:
+    names = (("卷积", False, None), ("ab", True, None))
+    share = topic_share(text, names)
+    assert 0.0 <= share <= 1.0
+    whole_words = re.findall(r"(?<![ab])ab(?![ab])", text)
+    assert share == 0.0 or "卷积" in text or whole_words
+    assert topic_share(f"卷积{text}", names) > 0.0
 
 
 def test_a_latin_word_is_met_by_its_chinese_name() -> None:

@@ -23,6 +23,7 @@ FEATURES = (
     "opening_coverage",
     "lead_coverage",
     "early",
+    "topic",
     "latin_coverage",
     "gram_coverage",
     "longest_common",
@@ -42,6 +43,21 @@ HEAD_CHARACTERS = 200
 _LEAD_CHARACTERS = 80
 # What is named this far into a passage counts 1/e of what it begins with.
 _EARLY_CHARACTERS = 30.0
+
+# Where its title says what a passage is about, its clauses need not: such a word counts as much
+# as one that a third of its places begin a clause with.
+_TITLED_TOPIC = 0.3
+
+# Chinese says first what a clause is about, then what there is to say of it (Li & Thompson,
+# 1976, "Subject and topic"). Before that there may stand marks of lists, tables and emphasis,
+# and a word that takes up what was said before.
+_CLAUSE = re.compile(
+    r"(?:^|[\n。!?;:,(\"\[|])(?:[\s\-*+#>_\"'|)(]|\d+[.、)])*"
+    r"(?:但是?|而且?|因此|所以|其中|对于|关于|由于|如果|当|在|则|即|使用|采用|通过|对|the |an? )?$"
+)
+_CLAUSE_WITHIN = 16
+# What its last character can be: looked at first, since most words stand after another one.
+_BEFORE_TOPIC = frozenset("\n\t 。!?;:,(\"[|-*+#>_')是但而且此以中于果当在则即用过对.、")
 
 CUES: dict[Kind, re.Pattern[str]] = {
     "what": re.compile(r"是一[种个类项]|是指|指的是|称为|叫做|定义[为是:]|即|表示|refers to|is an? |是(?!否)"),
@@ -197,6 +213,28 @@ def _whole_word(text: str, word: str, start: int) -> int:
     return -1
 
 
+def topic_share(text: str, names: Sequence[Name]) -> float:
+    """Of the places where a text has one of the names, the share where a clause begins with it.
+
+    A passage is about what its clauses begin with; what it only mentions stands within them.
+    """
+    places = begins = 0
+    for form, whole, _ in names:
+        at = text.find(form)
+        while at >= 0 and (not whole or (at := _whole_word(text, form, at)) >= 0):
+            places += 1
+            begins += _begins_clause(text, at)
+            at = text.find(form, at + len(form))
+    return begins / places if places else 0.0
+
+
+def _begins_clause(text: str, at: int) -> bool:
+    return at == 0 or (
+        text[at - 1] in _BEFORE_TOPIC
+        and _CLAUSE.search(text, max(0, at - _CLAUSE_WITHIN), at) is not None
+    )
+
+
 def found_by(
     asked: Asked, bm25_words: float, bm25_grams: float, cosine: float
 ) -> tuple[float, float, float]:
@@ -214,7 +252,7 @@ def told_by(asked: Asked, wording: Wording) -> tuple[float, ...]:
     # Most names stand nowhere in a passage: one look at all of it spares a look at each part.
     whole = f"{text}\n{title}\n{opening}"
     packed = f"{squeezed}\n{packed_title}\n{packed_opening}"
-    covered = in_opening = in_lead = early = latin_all = latin_in = 0.0
+    covered = in_opening = in_lead = early = topic = latin_all = latin_in = 0.0
     for called, weight, latin in asked.concepts:
         if latin:
             latin_all += weight
@@ -237,10 +275,12 @@ def told_by(asked: Asked, wording: Wording) -> tuple[float, ...]:
             in_lead += weight * share
         soon = share * math.exp(-at / _EARLY_CHARACTERS) if at >= 0 else 0.0
         early += weight * max(titled, soon)
+        said = share * topic_share(text, names) if at >= 0 else 0.0
+        topic += weight * max(_TITLED_TOPIC * titled, said)
         if latin:
             latin_in += weight * either
     grams, content = query.own_grams, asked.content
-    gram_hits = sum([g in squeezed for g in grams])
+    gram_hits = sum(map(squeezed.__contains__, grams))
     cue = CUES.get(query.kind)
     cued = 1.0 if cue and cue.search(text) else 0.0
     return (
@@ -248,6 +288,7 @@ def told_by(asked: Asked, wording: Wording) -> tuple[float, ...]:
         in_opening / total,
         in_lead / total,
         early / total,
+        topic / total,
         latin_in / latin_all if latin_all else 0.0,
         gram_hits / (len(grams) or 1),
         longest_common(content, squeezed) / (len(content) or 1),
