@@ -44,9 +44,9 @@ _LEAD_CHARACTERS = 80
 # What is named this far into a passage counts 1/e of what it begins with.
 _EARLY_CHARACTERS = 30.0
 
-# Where its title says what a passage is about, its clauses need not: such a word counts as much
-# as one that a third of its places begin a clause with.
-_TITLED_TOPIC = 0.3
+# Where a title or a heading says what a passage is about, its clauses need not: such a word counts
+# as one that begins a clause at seven of ten places.
+_TITLED_TOPIC = 0.7
 
 # Chinese says first what a clause is about, then what there is to say of it (Li & Thompson,
 # 1976, "Subject and topic"). Before that there may stand marks of lists, tables and emphasis,
