@@ -574,7 +574,7 @@ def test_marks_and_joining_words_may_stand_before_what_a_clause_is_about(before:
 
 def test_what_a_title_says_is_what_a_passage_may_be_about() -> None:
     question, text = "dropout 是什么?", "随机丢掉一些神经元。"
-    under, alone = told(question, text, "Dropout"), told(question, text)
+    under, alone = told(question, text, "dropout"), told(question, text)
     said = told(question, f"dropout {text}")
     assert said["topic"] > under["topic"] > alone["topic"] == 0.0
 
