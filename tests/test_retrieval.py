@@ -563,6 +563,11 @@ def test_a_passage_is_about_what_its_clauses_begin_with() -> None:
         "其中",
         "对于",
         "但是",
+        "而且",
+        "因此",
+        "如果",
+        "通过",
+        "the ",
         "图 (",
     ],
 )

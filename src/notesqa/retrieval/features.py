@@ -1,7 +1,7 @@
 """Features of a question and a candidate passage, for the ranker and for refusal.
 
-Each is a plain number that a person can check by hand; together they cost about
-0.05 ms a candidate.
+Each is a plain number that a person can check by hand; together they cost less than
+0.1 ms a candidate.
 """
 
 from __future__ import annotations
@@ -51,13 +51,31 @@ _TITLED_TOPIC = 0.7
 # Chinese says first what a clause is about, then what there is to say of it (Li & Thompson,
 # 1976, "Subject and topic"). Before that there may stand marks of lists, tables and emphasis,
 # and a word that takes up what was said before.
+_JOINING = (
+    *(
+        "但",
+        "但是",
+        "而",
+        "而且",
+        "因此",
+        "所以",
+        "其中",
+        "对于",
+        "关于",
+        "由于",
+        "如果",
+        "当",
+        "在",
+    ),
+    *("则", "即", "使用", "采用", "通过", "对", "the ", "a ", "an "),
+)
 _CLAUSE = re.compile(
     r"(?:^|[\n。!?;:,(\"\[|])(?:[\s\-*+#>_\"'|)(]|\d+[.、)])*"
-    r"(?:但是?|而且?|因此|所以|其中|对于|关于|由于|如果|当|在|则|即|使用|采用|通过|对|the |an? )?$"
+    rf"(?:{'|'.join(_JOINING)})?$"
 )
 _CLAUSE_WITHIN = 16
 # What its last character can be: looked at first, since most words stand after another one.
-_BEFORE_TOPIC = frozenset("\n\t 。!?;:,(\"[|-*+#>_')是但而且此以中于果当在则即用过对.、")
+_BEFORE_TOPIC = frozenset("\n\t 。!?;:,(\"[|-*+#>_').、") | {word[-1] for word in _JOINING}
 
 CUES: dict[Kind, re.Pattern[str]] = {
     "what": re.compile(r"是一[种个类项]|是指|指的是|称为|叫做|定义[为是:]|即|表示|refers to|is an? |是(?!否)"),
