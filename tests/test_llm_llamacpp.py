@@ -8,8 +8,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from notesqa.llm import Message, open_chat_model, remark
 from notesqa.llm.llamacpp import LlamaCppChatModel, locate
 from notesqa.llm.machine import available_memory, physical_cores, total_memory
 from notesqa.llm.template import pieces
+from tests.patience import PATIENCE, until
 from tests.tiny_gguf import CHAT_TEMPLATE, write_model
 
 CHAT = [Message("system", "你是助手。"), Message("user", "什么是扩散模型？")]
@@ -34,7 +36,7 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def slow(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model that needs a second or two for a long prompt."""
+    """A model that computes more than the tiny one."""
     path = tmp_path_factory.mktemp("models") / "slow.gguf"
     return write_model(path, width=256, layers=4, context=8192)
 
@@ -106,40 +108,56 @@ def test_cancel_while_it_writes_stops_within_a_token(model: LlamaCppChatModel) -
     assert written(model, max_tokens=3), "it can be asked again at once"
 
 
-def test_cancel_while_the_prompt_is_read(slow: Path) -> None:
-    model = LlamaCppChatModel(LlmSettings(model=str(slow), context_tokens=8192, threads=1))
-    try:
-        long = [Message("user", "梯度下降学习率" * 450)]
-        cancel = threading.Event()
-        timer = threading.Timer(0.15, cancel.set)
-        started = time.perf_counter()
-        timer.start()
-        assert "".join(model.stream(long, max_tokens=5, cancel=cancel)) == ""
-        stopped = time.perf_counter() - started
-        started = time.perf_counter()
-        assert "".join(model.stream(CHAT, max_tokens=2)) != ""
-        again = time.perf_counter() - started
-        started = time.perf_counter()
-        list(model.stream(long, max_tokens=1))
-        whole = time.perf_counter() - started
-    finally:
-        model.close()
-    assert stopped < 0.15 + 0.25 * whole, (stopped, whole)
-    assert again < 0.5 * whole, (again, whole)
+def reads(
+    model: LlamaCppChatModel,
+    monkeypatch: pytest.MonkeyPatch,
+    before: Callable[[int], object] = lambda number: None,
+) -> list[int]:
+    """How many tokens llama.cpp is given at each call; `before` each, its number is told."""
+    given: list[int] = []
+    decode = model._engine._lib.llama_decode
+
+    def counted(context: Any, batch: Any) -> int:
+        given.append(int(batch.n_tokens))
+        before(len(given))
+        return int(decode(context, batch))
+
+    monkeypatch.setattr(model._engine._lib, "llama_decode", counted)
+    return given
 
 
-def test_the_prefix_of_the_turn_before_is_not_read_again(slow: Path) -> None:
-    model = LlamaCppChatModel(LlmSettings(model=str(slow), context_tokens=8192, threads=1))
-    try:
-        long = Message("system", "梯度下降学习率" * 250)
-        times = []
-        for question in ("一", "二大", "三小"):
-            started = time.perf_counter()
-            list(model.stream([long, Message("user", question)], max_tokens=1))
-            times.append(time.perf_counter() - started)
-    finally:
-        model.close()
-    assert max(times[1:]) < times[0] / 3, times
+def test_cancel_while_the_prompt_is_read(
+    model: LlamaCppChatModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    cancel = threading.Event()
+
+    def before(number: int) -> None:
+        if number == 3:
+            cancel.set()
+            until(lambda: model._engine._abort.value)
+
+    given = reads(model, monkeypatch, before)
+    long = [Message("user", "梯度注意力" * 500)]
+    assert model.count_tokens(long) > 4 * 512
+    assert list(model.stream(long, max_tokens=5, cancel=cancel)) == []
+    assert given == [512, 512, 512], "the third was not stopped"
+    assert len(model._engine._held) == 1024
+    assert written(model, max_tokens=2), "it can be asked again at once"
+    assert sum(given[3:]) <= model.count_tokens(CHAT) + 2
+
+
+def test_the_prefix_of_the_turn_before_is_not_read_again(
+    model: LlamaCppChatModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given = reads(model, monkeypatch)
+    long = Message("system", "梯度注意力" * 250)
+    counts = []
+    for question in ("一", "二大", "三小"):
+        given.clear()
+        list(model.stream([long, Message("user", question)], max_tokens=1))
+        counts.append(sum(given))
+    assert counts[0] > 1250
+    assert max(counts[1:]) < 40, counts
 
 
 def test_what_is_kept_of_a_prompt_leads_to_the_same_reply(slow: Path) -> None:
@@ -183,7 +201,7 @@ def test_two_askers_at_once_each_get_their_own_reply(model: LlamaCppChatModel) -
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(PATIENCE)
     assert together == alone
     assert len(set(alone)) > 1
 
@@ -193,9 +211,7 @@ def test_waiting_for_the_turn_can_be_cancelled(model: LlamaCppChatModel) -> None
     next(first)
     cancel = threading.Event()
     threading.Timer(0.1, cancel.set).start()
-    started = time.perf_counter()
-    assert list(model.stream(CHAT, cancel=cancel)) == []
-    assert time.perf_counter() - started < 2
+    assert list(model.stream(CHAT, cancel=cancel)) == [], "the turn never comes"
     first.close()  # type: ignore[attr-defined]
     assert written(model, max_tokens=2)
 
@@ -216,7 +232,7 @@ def test_closing_while_it_writes_is_safe(tiny: Path) -> None:
         thread.start()
         time.sleep(0.05)
         model.close()
-        thread.join(10)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
         assert len(failures) <= 1
         with pytest.raises(ModelError, match="closed"):
@@ -297,7 +313,7 @@ def test_no_memory_for_the_context(tiny: Path) -> None:
         "print(model.context_tokens)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, str(tiny)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script, str(tiny)], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0, done.stderr
     assert "no memory for a context" in done.stdout
@@ -323,7 +339,7 @@ def test_nothing_is_written_to_the_terminal(tiny: Path) -> None:
         "print(n)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script, str(tiny)], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", script, str(tiny)], capture_output=True, text=True, timeout=120
     )
     assert done.returncode == 0
     assert done.stderr == ""
