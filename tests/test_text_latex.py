@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from notesqa.text.latex import formula_tokens, formulas, protected_spans
+from tests.patience import little_work
 
 PIECES = st.lists(
     st.sampled_from(
@@ -91,6 +90,5 @@ def test_broken_formulas_do_no_harm(body: str) -> None:
 
 @pytest.mark.parametrize("piece", ["$", "$x ", r"\( ", r"\[", "`", "$$ ", "{", "``x"])
 def test_time_grows_with_the_length_alone(piece: str) -> None:
-    start = time.perf_counter()
-    protected_spans(piece * 100_000)
-    assert time.perf_counter() - start < 5
+    with little_work():
+        protected_spans(piece * 100_000)

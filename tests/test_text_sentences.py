@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 from notesqa.text.blocks import blocks
 from notesqa.text.latex import protected_spans
 from notesqa.text.sentences import sentences
+from tests.patience import little_work
 
 
 def cut(text: str) -> list[str]:
@@ -147,6 +146,5 @@ def test_headings_lose_their_marks() -> None:
 )
 def test_time_grows_with_the_length_alone(piece: str) -> None:
     text = piece * (400_000 // len(piece))
-    start = time.perf_counter()
-    sentences(text)
-    assert time.perf_counter() - start < 8
+    with little_work():
+        sentences(text)
