@@ -23,6 +23,7 @@ from notesqa.cli_arguments import make_parser
 from notesqa.config import Home
 from tests.conftest import BATCHNORM, DROPOUT, NOTES
 from tests.fakes import BigramEmbedder, article, transmission, write_notes
+from tests.patience import PATIENCE, until
 from tests.tiny_gguf import CHAT_TEMPLATE, write_model
 
 COMMANDS = [name for name in _COMMANDS if name]
@@ -583,14 +584,15 @@ def test_ctrl_c_ends_a_rebuild_that_can_be_taken_up_again(tmp_path: Path) -> Non
         [sys.executable, "-m", "notesqa.cli", "--home", str(home), "index"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
     )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not (home / "index" / "catalog.db").exists():
-        assert time.monotonic() < deadline
+
+    def begun() -> bool:
         assert process.poll() is None
-        time.sleep(0.02)
-    time.sleep(0.5)
+        return (home / "index" / "catalog.db").exists()
+
+    until(begun)
+    time.sleep(0.5)  # somewhere within
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=60)
+    out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
     assert out == ""
     assert err.startswith("notesqa: ")

@@ -22,6 +22,7 @@ from notesqa.indexing import add_paths, corpus_files, rebuild_lock
 from notesqa.reports import IndexEvent, Pending
 from tests.conftest import BATCHNORM, CUT_SHORT, DROPOUT, MOMENTUM, NOTES
 from tests.fakes import ROOT, BigramEmbedder, article, transmission, write_notes
+from tests.patience import PATIENCE
 
 
 def write(home: Home, name: str, content: str | bytes) -> Path:
@@ -543,12 +544,12 @@ def test_a_rebuild_during_a_rebuild_of_another_thread(
 
     def hold(_: int) -> None:
         inside.set()
-        go_on.wait(30)
+        go_on.wait(PATIENCE)
 
     embedder.before_batch = hold
     thread = threading.Thread(target=notes.index)
     thread.start()
-    assert inside.wait(30)
+    assert inside.wait(PATIENCE)
     with pytest.raises(CatalogError, match="another rebuild"):
         notes.index()
     with Notes(home, Settings()) as other, pytest.raises(CatalogError, match="another rebuild"):

@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 import tomllib
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -23,6 +22,7 @@ from notesqa.errors import Cancelled, ConfigError, ModelError
 from notesqa.llm import fetching, store
 from notesqa.llm.llamacpp import LlamaCppChatModel
 from notesqa.llm.settings_file import set_values
+from tests.patience import PATIENCE
 from tests.tiny_gguf import write_model
 
 REPOSITORY, FILE = "someone/tiny-GGUF", "tiny-q8.gguf"
@@ -44,7 +44,8 @@ class Hub(ThreadingHTTPServer):
         self.ranges: list[str] = []
         self.tokens: list[str] = []
         self.ignore_range = False
-        self.pause = 0.0
+        self.held_at = 1 << 40  # bytes after which a reply waits for `go_on`
+        self.go_on = threading.Event()
 
     @property
     def url(self) -> str:
@@ -100,8 +101,9 @@ class HubHandler(BaseHTTPRequestHandler):
         cut = hub.cuts.pop(0) if hub.cuts else len(hub.content)
         body = hub.content[start : start + cut]
         for i in range(0, len(body), 1 << 16):
+            if i >= hub.held_at:
+                hub.go_on.wait(PATIENCE)
             self.wfile.write(body[i : i + (1 << 16)])
-            time.sleep(hub.pause)
         if cut < len(hub.content) - start:
             self.close_connection = True
             self.connection.close()
@@ -158,7 +160,7 @@ def test_a_cut_connection_is_gone_on_from(hub: Hub, home: Home) -> None:
 
 
 def test_another_process_goes_on_where_the_first_was_killed(hub: Hub, home: Home) -> None:
-    hub.pause = 0.05
+    hub.held_at = hub.size // 2
     script = (
         "import sys\nfrom pathlib import Path\nfrom notesqa.config import Home\n"
         "from notesqa.llm import store\n"
@@ -177,7 +179,7 @@ def test_another_process_goes_on_where_the_first_was_killed(hub: Hub, home: Home
     process.kill()
     process.wait()
     process.stdout.close()
-    hub.pause = 0
+    hub.go_on.set()
     wanted = store.order(NAME, home)
     assert 0 < wanted.fetched < wanted.size
     assert [m.unfinished for m in store.kept(home, LlmSettings())] == [True]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 import tomllib
@@ -12,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from notesqa.config import Home, Settings, TuiSettings
 from notesqa.errors import ConfigError, ModelError
+from notesqa.notes.watching import signature
 from notesqa.records import Answer, Document, Source
 from notesqa.reports import Pending
 from notesqa.tui.app import NotesApp, action_names
@@ -29,6 +30,7 @@ from notesqa.tui.settings_screen import SettingsScreen
 from notesqa.tui.surface import Surface
 from notesqa.tui.told import ModelState
 from notesqa.tui.welcome_screen import WelcomeScreen
+from tests.patience import PATIENCE
 from tests.tui_fake import HOSTILE, FakeNotes
 
 Pilots = Pilot[int | None]
@@ -41,7 +43,7 @@ class Session:
     def __init__(self, app: NotesApp, pilot: Any, notes: FakeNotes) -> None:
         self.app, self.pilot, self.notes = app, pilot, notes
 
-    async def until(self, condition: Callable[[], object], seconds: float = 40.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"waited in vain; the screen says:\n{self.text}"
@@ -92,6 +94,17 @@ async def session(
         made = Session(app, pilot, notes)
         await made.until(lambda: app.status is not None)
         yield made
+
+
+@pytest.fixture(autouse=True)
+def messages_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a busy machine they would go before they are seen."""
+    notify = App.notify
+
+    def longer(self: App[Any], message: str, **more: Any) -> None:
+        notify(self, message, **{**more, "timeout": 2 * PATIENCE})
+
+    monkeypatch.setattr(App, "notify", longer)
 
 
 # -- asking ----------------------------------------------------------------------------
@@ -381,7 +394,7 @@ async def test_only_the_newest_search_is_shown(tmp_path: Path) -> None:
         def slow(query: str, *args: Any, **more: Any) -> Any:
             found = search(query, *args, **more)
             if query == "正":
-                gate.wait(5)
+                gate.wait(PATIENCE)
             return found
 
         s.notes.search = slow  # type: ignore[method-assign]
@@ -515,7 +528,7 @@ async def test_outline_and_formula_source(tmp_path: Path) -> None:
         await s.press("down", "enter")
         surface = s.app.screen.query_one(Surface)
         await s.until(lambda: surface.scroll_y > 0)
-        assert "稀疏性" in s.text
+        await s.says("▌ 稀疏性")
 
 
 async def test_hostile_note_and_reply_change_nothing_but_their_text(tmp_path: Path) -> None:
@@ -547,7 +560,10 @@ async def test_hostile_note_and_reply_change_nothing_but_their_text(tmp_path: Pa
 # -- rebuilding --------------------------------------------------------------------------------
 
 
-async def test_rebuild_shows_progress_and_then_what_came(tmp_path: Path) -> None:
+async def test_rebuild_shows_progress_and_then_what_came(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notesqa.tui.hearing._TYPING_SECONDS", PATIENCE)
     async with session(tmp_path) as s:
         await s.ask()
         await s.until(lambda: s.notes.kept)
@@ -558,7 +574,8 @@ async def test_rebuild_shows_progress_and_then_what_came(tmp_path: Path) -> None
         s.notes.changed = (1,)
         await s.press("ctrl+r")
         await s.says("30/120")
-        assert "计算向量" in s.text and "Ctrl+X 取消" in s.text
+        await s.says("计算向量")
+        await s.says("Ctrl+X 取消")
         await s.ask("DDIM 采样")  # while it runs
         s.app.ask_screen.question.focus()
         await s.type("正在打字")
@@ -569,7 +586,7 @@ async def test_rebuild_shows_progress_and_then_what_came(tmp_path: Path) -> None
         await s.press("ctrl+l")
         await s.until(lambda: isinstance(s.app.screen, Page))
         for part in ("新增 1", "+ 新来的", "超多分类的Softmax →", QUESTION, "corpus/bad.txt"):
-            assert part in s.text
+            await s.says(part)
         await s.press("escape")
         assert s.app.signal.commit == 4 and s.app.signal.documents == 5
 
@@ -589,8 +606,16 @@ async def test_a_rebuild_is_cancelled(tmp_path: Path) -> None:
 async def test_new_files_are_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("notesqa.tui.desk._WATCH_SECONDS", 0.05)
     (tmp_path / "corpus").mkdir()
+    looks: list[int] = []
+
+    def look(notes: FakeNotes) -> int:
+        looks.append(signature(notes.home.corpus))
+        return looks[-1]
+
+    monkeypatch.setattr(FakeNotes, "signature", look)
     async with session(tmp_path) as s:
-        await asyncio.sleep(0.2)
+        # As it was at first is known by the second look.
+        await s.until(lambda: len(looks) > 1)
         s.notes.pending = Pending(added=("corpus/a.txt", "corpus/b.txt"))
         (tmp_path / "corpus" / "a.txt").write_text("x", encoding="utf-8")
         await s.says("2 个文件待收录")
@@ -673,10 +698,8 @@ async def test_keys_are_remapped_and_everything_says_so(tmp_path: Path) -> None:
     async with session(tmp_path, keys={"search": "f12", "next_citation": "x"}) as s:
         await s.press("f3")
         assert not isinstance(s.app.screen, SearchScreen)
-        assert (
-            "F12 检索" in s.text
-            and "F3" not in s.app.screen.query_one(StatusBar).render_line(0).text
-        )
+        await s.says("F12 检索")
+        assert "F3" not in s.app.screen.query_one(StatusBar).render_line(0).text
         await s.press("f12")
         assert isinstance(s.app.screen, SearchScreen)
         await s.press("f2")
@@ -730,7 +753,8 @@ async def test_settings_choose_model_and_theme(tmp_path: Path, tiny_model: Path)
         await s.press("f7")
         assert isinstance(s.app.screen, SettingsScreen)
         await s.says("tiny.gguf")
-        assert "builtin-1" in s.text and not file.exists()
+        await s.says("builtin-1")
+        assert not file.exists()
         await s.press("down", "enter")
         await s.until(lambda: s.notes.settings.llm.model.endswith("tiny.gguf"))
         await s.press("f10")
@@ -789,17 +813,22 @@ async def test_a_choice_that_cannot_be_kept_lasts_for_the_session(
     async with session(tmp_path) as s:
         await s.press("f10")
         await s.says("只在退出前有效")
-        assert "notesqa.toml" in s.text and s.app.theme == "transmission-light"
+        await s.says("notesqa.toml")
+        assert s.app.theme == "transmission-light"
 
 
 async def test_english(tmp_path: Path) -> None:
     async with session(tmp_path, language="en") as s:
-        assert "F2 Ask" in s.text and "4 notes" in s.text
+        await s.says("F2 Ask")
+        await s.says("4 notes")
         await s.ask()
         await s.says("Citations")
 
 
-async def test_control_c_stops_then_asks_then_leaves(tmp_path: Path) -> None:
+async def test_control_c_stops_then_asks_then_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notesqa.tui.app._QUIT_SECONDS", PATIENCE)
     async with session(tmp_path) as s:
         s.notes.reply = "慢慢写" * 50
         s.notes.held.clear()
@@ -844,7 +873,7 @@ async def test_a_draft_outlives_the_terminal(tmp_path: Path) -> None:
     async with session(tmp_path) as s:
         await s.until(lambda: s.app.ask_screen.question.value == "没写完的问题")
         await s.press("enter")
-        await s.until(lambda: s.app.latest and s.app.latest.answer)
+        await s.until(lambda: s.app.conversation_id)  # the answer is kept
     assert not draft.exists()
 
 
@@ -857,7 +886,7 @@ async def test_a_question_is_kept_until_its_answer_is(
         save, may_save = s.notes.save_turn, threading.Event()
 
         def slowly(conversation: int | None, answer: Answer) -> int:
-            may_save.wait(30)
+            may_save.wait(PATIENCE)
             return save(conversation, answer)
 
         monkeypatch.setattr(s.notes, "save_turn", slowly)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json
 import os
 import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -29,11 +30,12 @@ from notesqa.tui.backstage import READING, RESULTS, WRITING, paced
 from notesqa.tui.desk import Desk
 from notesqa.tui.finding import find
 from notesqa.tui.queries import Query
-from notesqa.tui.remote import Lost, RemoteNotes
+from notesqa.tui.remote import Lost, RemoteNotes, _Life
 from notesqa.tui.told import Failed, ModelState, Told, Warmed
 from notesqa.tui.wording import choose
 from tests.conftest import NOTES
 from tests.fakes import ROOT, write_notes
+from tests.patience import PATIENCE, until
 from tests.tiny_gguf import CHAT_TEMPLATE, write_model
 
 QUESTION = "Dropout 测试时怎么做?"
@@ -50,13 +52,6 @@ def remote(home: Home) -> Iterator[RemoteNotes]:
     made = RemoteNotes(home, Settings())
     yield made
     made.close()
-
-
-def until(condition: Callable[[], object], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "waited in vain"
-        time.sleep(0.01)
 
 
 def gone(process: int) -> bool:
@@ -127,8 +122,12 @@ def test_only_what_is_known_travels() -> None:
         wire.read(b"[1]\n")
 
 
-def test_a_rebuild_tells_a_few_events_a_second() -> None:
+def test_a_rebuild_tells_a_few_events_a_second(monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[IndexEvent] = []
+    ticks = (n / 100 for n in itertools.count(100))
+    monkeypatch.setattr(
+        "notesqa.tui.backstage.time", SimpleNamespace(monotonic=lambda: next(ticks))
+    )
     hear = paced(heard.append)
     for n in range(1000):
         hear(IndexEvent("read", n, 0, "a note"))
@@ -136,7 +135,7 @@ def test_a_rebuild_tells_a_few_events_a_second() -> None:
         hear(IndexEvent("embed", n, 1000))
     assert heard[0] == IndexEvent("read", 0, 0, "a note")
     assert IndexEvent("embed", 1, 1000) in heard and heard[-1] == IndexEvent("embed", 1000, 1000)
-    assert len(heard) < 200
+    assert 150 < len(heard) < 250, "ten of a hundred"
 
 
 # -- the same as in this process ----------------------------------------------------------
@@ -197,7 +196,7 @@ def test_errors_come_as_what_they_are(remote: RemoteNotes) -> None:
 
 
 def test_a_rebuild_is_cancelled(tmp_path: Path) -> None:
-    write_notes(tmp_path, {f"{n}.md": f"# 第 {n} 篇\n\n" + "讲动量。" * 300 for n in range(300)})
+    write_notes(tmp_path, {f"{n}.md": f"# 第 {n} 篇\n\n" + "讲动量。" * 300 for n in range(900)})
     remote = RemoteNotes(Home(tmp_path), Settings())
     cancel = threading.Event()
     try:
@@ -278,13 +277,23 @@ def test_a_killed_process_is_started_anew(remote: RemoteNotes) -> None:
     assert remote.process_id != first
 
 
-def test_what_was_under_way_when_it_was_killed_says_so(remote: RemoteNotes) -> None:
+def test_what_was_under_way_when_it_was_killed_says_so(
+    remote: RemoteNotes, monkeypatch: pytest.MonkeyPatch
+) -> None:
     remote.index()
     events = remote.stream(QUESTION)
     assert isinstance(next(events), Found)
-    assert remote.process_id is not None
-    os.kill(remote.process_id, signal.SIGSTOP)
-    os.kill(remote.process_id, signal.SIGKILL)
+    process = remote.process_id
+    assert process is not None
+    os.kill(process, signal.SIGSTOP)
+    send = _Life._send
+
+    def and_kill(life: _Life, message: Mapping[str, Any]) -> None:
+        send(life, message)
+        if message.get("call") == "rename_conversation":
+            os.kill(process, signal.SIGKILL)
+
+    monkeypatch.setattr(_Life, "_send", and_kill)
     with pytest.raises(Lost, match="SIGKILL"):
         remote.rename_conversation(1, "x")
     assert [type(e) for e in remote.stream(QUESTION)][-1] is Finished
@@ -329,10 +338,13 @@ def test_what_is_being_saved_when_the_app_is_killed_is_saved(home: Home) -> None
     with Notes.open(home, settings=Settings()) as notes:
         notes.index()
         answer = notes.ask(QUESTION)
+    # Nobody is kept waiting for long by what is being saved, but a busy machine needs its time.
+    code = (
+        "from notesqa.tui import backstage\n"
+        f"backstage._SAVING_SECONDS = {PATIENCE}\nbackstage.main()\n"
+    )
     process = subprocess.Popen(
-        [sys.executable, "-m", "notesqa.tui.backstage"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
     first = {"home": str(home.path), "settings": Settings()}
     call = {
@@ -340,7 +352,7 @@ def test_what_is_being_saved_when_the_app_is_killed_is_saved(home: Home) -> None
         "call": "save_turn",
         "given": {"conversation_id": None, "answer": answer},
     }
-    process.communicate(wire.line(first) + wire.line(call), timeout=60)
+    process.communicate(wire.line(first) + wire.line(call), timeout=PATIENCE)
     assert process.returncode == 0
     with Notes.open(home, settings=Settings()) as notes:
         assert notes.conversation(notes.conversations()[0].id)[0].answer == answer
@@ -362,7 +374,7 @@ def test_what_a_library_prints_is_no_message(home: Home) -> None:
     process.stdin.write(wire.line({"id": 1, "call": "status", "given": {}}))
     process.stdin.flush()
     assert json.loads(process.stdout.readline())["done"]["commit"] == 0
-    rest, _ = process.communicate(timeout=60)
+    rest, _ = process.communicate(timeout=PATIENCE)
     assert rest == b""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from notesqa.config import Settings, TuiSettings
 from notesqa.tui.app import NotesApp
 from notesqa.tui.bars import KeyBar
+from tests.test_tui_stories import until
 from tests.tui_fake import FakeNotes
 
 
@@ -27,29 +28,26 @@ def background(of: NotesApp, x: int) -> object:
 async def test_it_says_what_keys_do_where_the_focus_is(tmp_path: Path) -> None:
     shown = app(tmp_path)
     async with shown.run_test(size=(120, 40)) as pilot:
-        await pilot.pause()
-        assert "上次所问" in line(shown)
+        await until(pilot, lambda: "上次所问" in line(shown))
         assert "下一引用" not in line(shown)
         shown.ask_screen.talk.focus()
-        await pilot.pause()
-        await pilot.pause()
-        assert "下一引用" in line(shown)
+        await until(pilot, lambda: "下一引用" in line(shown))
         assert "上次所问" not in line(shown)
 
 
 async def test_a_click_on_a_key_presses_it(tmp_path: Path) -> None:
     shown = app(tmp_path)
     async with shown.run_test(size=(120, 40)) as pilot:
-        await pilot.pause()
+        await until(pilot, lambda: "帮助" in line(shown))
         bar = shown.screen.query_one(KeyBar)
         before = line(shown)
         column = next(x for x in range(120) if bar.get_style_at(x, 0).meta.get("press") == "f1")
         plain = background(shown, column)
         await pilot.hover(KeyBar, offset=(column, 0))
-        assert background(shown, column) != plain
+        await until(pilot, lambda: background(shown, column) != plain)
         await pilot.hover(KeyBar, offset=(119, 0))
-        assert background(shown, column) == plain
+        await until(pilot, lambda: background(shown, column) == plain)
         assert line(shown) == before
         await pilot.mouse_down(KeyBar, offset=(column, 0))
-        await pilot.pause()
+        await until(pilot, lambda: shown.screen.query(".dialog-title"))
         assert "帮助" in str(shown.screen.query(".dialog-title").first().render())

@@ -18,7 +18,8 @@ import pytest
 from notesqa.api import Notes
 from notesqa.config import Home, Settings
 from tests.fakes import write_notes
-from tests.test_tui_backstage import gone, until
+from tests.patience import PATIENCE, until
+from tests.test_tui_backstage import gone
 from tests.test_tui_terminal import ENTER, F3, F4, F6, NOTES, Terminal
 from tests.tiny_gguf import write_model
 
@@ -43,7 +44,7 @@ def opened(home: Path) -> Iterator[Terminal]:
         yield made
     finally:
         kill(processes(made.child.pid))
-        made.child.close(force=True)
+        made.close()
 
 
 @pytest.fixture
@@ -81,7 +82,7 @@ def all_end(terminal: Terminal, end: Callable[[], object]) -> None:
     assert len(family) > 1, "nothing is behind the app"
     end()
     try:
-        until(lambda: all(gone(process) for process in family), 20)
+        until(lambda: all(gone(process) for process in family))
     finally:
         kill(family)
 
@@ -152,7 +153,7 @@ def test_in_the_middle_of_a_rebuild(terminal: Terminal, home: Path, end: str) ->
     def story(again: Terminal) -> None:
         again.says("400 个文件待收录")
         again.send(CTRL_R)
-        again.until(lambda: "403 篇" in again.text, 120)
+        again.until(lambda: "403 篇" in again.text, 2 * PATIENCE)
         again.send(F3 + "重置门")
         again.says("门控循环单元")
 
@@ -172,8 +173,7 @@ def test_closed_while_it_is_suspended(terminal: Terminal, home: Path) -> None:
     terminal.says("写到一半")
     terminal.send(CTRL_Z)
     terminal.until(lambda: b"\x1b[?1049l" in terminal.raw)
-    stat = Path(f"/proc/{terminal.child.pid}/stat")
-    until(lambda: stat.read_text().rpartition(")")[2].split()[0] == "T")
+    terminal.suspended()
     all_end(terminal, lambda: close_window(terminal))
     starts_again(home, lambda again: again.says("写到一半"))
 
@@ -201,12 +201,12 @@ def test_a_terminal_that_is_not_its_own_is_missed_as_well(home: Path) -> None:
     try:
         heard = b""
         while "提交 1".encode() not in heard and b"commit 1" not in heard:
-            assert select.select([master], [], [], 30)[0], heard[-2000:]
+            assert select.select([master], [], [], PATIENCE)[0], heard[-2000:]
             heard += os.read(master, 65536)
         family = processes(app.pid)
         os.close(master)
-        assert app.wait(20) == 128 + signal.SIGHUP
-        until(lambda: all(gone(process) for process in family), 20)
+        assert app.wait(PATIENCE) == 128 + signal.SIGHUP
+        until(lambda: all(gone(process) for process in family))
     finally:
         app.kill()
         app.wait()

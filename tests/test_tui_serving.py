@@ -20,6 +20,7 @@ import pytest
 from notesqa.api import Notes
 from notesqa.config import Home, Settings
 from notesqa.errors import ConfigError
+from tests.patience import PATIENCE
 from tests.test_tui_terminal import NOTES
 
 aiohttp = pytest.importorskip("aiohttp")
@@ -127,7 +128,7 @@ def served(tmp_path: Path) -> Iterator[tuple[Path, str]]:
     address = process.stderr.readline().split()[1]
     yield home, address
     process.terminate()
-    process.wait(10)
+    process.wait(PATIENCE)
 
 
 class Page:
@@ -142,7 +143,7 @@ class Page:
         self._number += 1
         await self._socket.send_json({"id": self._number, "method": method, "params": parameters})
         while True:
-            message = json.loads((await self._socket.receive(timeout=20)).data)
+            message = json.loads((await self._socket.receive(timeout=PATIENCE)).data)
             if message.get("id") == self._number:
                 assert "error" not in message, message
                 result: dict[str, Any] = message["result"]
@@ -157,7 +158,7 @@ class Page:
         return base64.b64decode((await self.call("Page.captureScreenshot"))["data"])
 
 
-async def eventually(condition: Callable[[], Awaitable[object]], seconds: float = 40) -> None:
+async def eventually(condition: Callable[[], Awaitable[object]], seconds: float = PATIENCE) -> None:
     end = time.monotonic() + seconds
     while not await condition():
         assert time.monotonic() < end, "waited in vain"
@@ -196,7 +197,7 @@ async def test_a_real_question_in_chromium(served: tuple[Path, str], tmp_path: P
                 await _ask_in(page, address, home)
     finally:
         browser.terminate()
-        browser.wait(10)
+        browser.wait(PATIENCE)
 
 
 async def _ask_in(page: Page, address: str, home: Path) -> None:
@@ -210,14 +211,12 @@ async def _ask_in(page: Page, address: str, home: Path) -> None:
         )
 
     await eventually(ready)
-    await asyncio.sleep(2.5)  # the home is opened behind the first paint
     for kind in ("mousePressed", "mouseReleased"):
         await page.call(
             "Input.dispatchMouseEvent", type=kind, x=300, y=557, button="left", clickCount=1
         )
     before = await page.picture()
     await page.call("Input.insertText", text="随机失活等价于什么")
-    await asyncio.sleep(0.5)
     for kind in ("keyDown", "keyUp"):
         await page.call(
             "Input.dispatchKeyEvent", type=kind, key="Enter", code="Enter", text="\r",
@@ -232,11 +231,14 @@ async def _ask_in(page: Page, address: str, home: Path) -> None:
             return bool(kept) and "集成" in notes.conversation(kept[0].id)[0].answer.text
 
     await eventually(answered)
-    await asyncio.sleep(1)
-    after = await page.picture()
-    if folder := os.environ.get("NOTESQA_PICTURES"):
-        Path(folder, "browser.png").write_bytes(after)
-    assert after != before
+
+    async def shown() -> bool:
+        after = await page.picture()
+        if folder := os.environ.get("NOTESQA_PICTURES"):
+            Path(folder, "browser.png").write_bytes(after)
+        return after != before
+
+    await eventually(shown)
     assert await page.evaluate("location.search") == ""
     asked = {
         event["params"]["request"]["url"].split("/")[2]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from notesqa.tui.app import NotesApp
 from tests.fakes import ROOT
+from tests.test_tui_stories import until
 from tests.test_tui_terminal import Terminal, home
 
 __all__ = ["home"]
@@ -44,7 +45,7 @@ def test_what_is_typed_while_it_begins_is_there_in_order(home: Path) -> None:
             began.read()
         began.says(TYPED)
     finally:
-        began.child.close(force=True)
+        began.close()
 
 
 async def test_a_draft_comes_before_what_is_typed_already(tmp_path: Path) -> None:
@@ -57,5 +58,4 @@ async def test_a_draft_comes_before_what_is_typed_already(tmp_path: Path) -> Non
     app = NotesApp(lambda: notes, Settings(), corpus=tmp_path / "corpus")  # type: ignore[arg-type,return-value]
     async with app.run_test() as pilot:
         await pilot.press("的", "先", "验")
-        await pilot.pause()
-        assert app.ask_screen.question.value == "正则化的先验"
+        await until(pilot, lambda: app.ask_screen.question.value == "正则化的先验")

@@ -18,6 +18,8 @@ from textual.widgets import Input
 
 from notesqa.config import Settings, TuiSettings
 from notesqa.tui.app import NotesApp
+from notesqa.tui.desk import Desk
+from tests.patience import PATIENCE
 from tests.tui_fake import DOCUMENTS, FakeNotes
 
 QUESTION = "L1 正则化等价于什么先验"
@@ -28,13 +30,29 @@ Story = Callable[[Pilot[Any], NotesApp, FakeNotes], Awaitable[None]]
 
 
 async def until(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
-    end = time.monotonic() + 40
-    while not condition():
-        assert time.monotonic() < end
-        await pilot.pause(0.01)
+    """Wait for `condition`, and for all that follows from it."""
+    await _until(pilot, condition)
     for _ in range(3):
+        await _until(pilot, lambda: _at_rest(pilot.app.desk))  # type: ignore[attr-defined]
+        await pilot.wait_for_animation()
         await asyncio.sleep(0.03)
         await pilot.pause()
+
+
+async def _until(pilot: Pilot[Any], condition: Callable[[], object]) -> None:
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "waited in vain"
+        await pilot.pause(0.01)
+
+
+def _at_rest(desk: Desk) -> bool:
+    """Whether no thread fetches anything; a rebuild may go on."""
+    return all(
+        lane._thread is None or (not lane._jobs and lane._condition._waiters)  # type: ignore[attr-defined]
+        for name, lane in desk._lanes.items()
+        if name not in ("index", "watch")
+    )
 
 
 async def ask(pilot: Pilot[Any], app: NotesApp) -> None:

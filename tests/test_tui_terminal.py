@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pexpect
@@ -15,6 +15,7 @@ import pytest
 
 from notesqa.api import Notes
 from notesqa.config import Home, Settings
+from tests.patience import PATIENCE, until
 
 NOTES = {
     "dropout.md": (
@@ -37,6 +38,8 @@ NOTES = {
 class Terminal:
     """A pseudo-terminal with the app in it, read through a terminal emulator."""
 
+    program: Sequence[str] = ("-m", "notesqa.tui")
+
     def __init__(self, home: Path, rows: int = 30, columns: int = 110) -> None:
         self.screen = pyte.Screen(columns, rows)
         self.stream = pyte.ByteStream(self.screen)
@@ -50,10 +53,9 @@ class Terminal:
         environment.pop("NO_COLOR", None)
         self.child = pexpect.spawn(
             sys.executable,
-            ["-m", "notesqa.tui", str(home)],
+            [*self.program, str(home)],
             dimensions=(rows, columns),
             env=environment,
-            timeout=20,
         )
         self.raw = b""
 
@@ -72,7 +74,7 @@ class Terminal:
         cells = self.screen.buffer
         return "\n".join("".join(cells[y][x].data for x in columns).rstrip() for y in rows)
 
-    def until(self, condition: Callable[[], object], seconds: float = 30) -> None:
+    def until(self, condition: Callable[[], object], seconds: float = PATIENCE) -> None:
         end = time.monotonic() + seconds
         while not condition():
             assert time.monotonic() < end, f"waited in vain; the screen says:\n{self.text}"
@@ -86,7 +88,7 @@ class Terminal:
         self.child.send(keys.encode())
 
     def wait(self) -> int:
-        end = time.monotonic() + 60
+        end = time.monotonic() + PATIENCE
         while self.child.isalive():
             assert time.monotonic() < end, "it does not end"
             self.read()
@@ -94,6 +96,16 @@ class Terminal:
         self.child.close()
         status = self.child.exitstatus
         return status if status is not None else -int(self.child.signalstatus or 0)
+
+    def suspended(self) -> None:
+        """Wait until it has stopped itself."""
+        self.until(lambda: os.waitpid(self.child.pid, os.WNOHANG | os.WUNTRACED) != (0, 0))
+
+    def close(self) -> None:
+        """Let nothing be left of it."""
+        self.child.kill(signal.SIGKILL)
+        until(lambda: not self.child.isalive())
+        self.child.close(force=True)
 
 
 @pytest.fixture
@@ -110,7 +122,7 @@ def home(tmp_path: Path) -> Path:
 def terminal(home: Path) -> Iterator[Terminal]:
     made = Terminal(home)
     yield made
-    made.child.close(force=True)
+    made.close()
 
 
 F3, F4, F6, ENTER, ESCAPE = "\x1bOR", "\x1bOS", "\x1b[17~", "\r", "\x1b"
@@ -165,7 +177,7 @@ def test_a_killed_terminal_loses_nothing(terminal: Terminal, home: Path, number:
         again.send("\x11")
         assert again.wait() == 0
     finally:
-        again.child.close(force=True)
+        again.close()
 
 
 def test_suspended_and_resumed_it_goes_on(terminal: Terminal) -> None:
@@ -174,7 +186,7 @@ def test_suspended_and_resumed_it_goes_on(terminal: Terminal) -> None:
     terminal.says("门控循环")
     terminal.send("\x1a")  # Ctrl+Z
     terminal.until(lambda: b"\x1b[?1049l" in terminal.raw)
-    time.sleep(0.2)
+    terminal.suspended()
     terminal.child.kill(signal.SIGCONT)
     terminal.until(lambda: terminal.raw.count(b"\x1b[?1049h") > 1)
     terminal.send("单元有几个门" + ENTER)
@@ -205,7 +217,7 @@ def test_in_a_small_window_and_sixteen_colours(home: Path, monkeypatch: pytest.M
         small.send("\x11")
         assert small.wait() == 0
     finally:
-        small.child.close(force=True)
+        small.close()
 
 
 def cell_after(terminal: Terminal, text: str) -> tuple[int, int]:
@@ -227,7 +239,7 @@ def test_the_cursor_of_the_terminal_is_where_is_typed(terminal: Terminal) -> Non
     """An input method opens its candidates there."""
     terminal.says("提交 1")
     row, column = cell_after(terminal, "问你的笔记")
-    terminal.until(lambda: cursor(terminal) == (row, column - 10), 5)
+    terminal.until(lambda: cursor(terminal) == (row, column - 10))
     terminal.send("为什么 dropout")
     terminal.says("为什么 dropout")
     terminal.until(lambda: cursor(terminal) == cell_after(terminal, "为什么 dropout"))
