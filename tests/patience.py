@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 PATIENCE = 90.0
@@ -24,18 +23,18 @@ def until(condition: Callable[[], object], seconds: float = PATIENCE) -> None:
         time.sleep(0.01)
 
 
-@contextmanager
-def little_work(seconds: float = 30.0) -> Iterator[None]:
-    """What is within must not compute for long.
+def grows_with_the_length(work: Callable[[int], object], size: int) -> None:
+    """`work(size)` must take about eight times what `work(size // 8)` does, not its square.
 
-    That is the time of this thread on a processor, which other programs do not add to. It
-    tells work that grows with the length (a second or two) from work that grows with its
-    square (minutes to hours): the texts are to be as long as that takes.
+    What is measured is the time of this thread on a processor, which other programs do not
+    add to; and the times of a few seconds are not told apart.
     """
-    began = time.thread_time()
-    yield
-    worked = time.thread_time() - began
-    assert worked < seconds, f"{worked:.0f} s of computing"
+    took = []
+    for part in (size // 8, size):
+        began = time.thread_time()
+        work(part)
+        took.append(time.thread_time() - began)
+    assert took[1] < 4 or took[1] < 20 * took[0], took
 
 
 def steps(work: Callable[[], object]) -> int:

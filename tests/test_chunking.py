@@ -13,7 +13,7 @@ from notesqa.chunking import chunk
 from notesqa.notes import read_file
 from notesqa.records import Chunk, Document, Source
 from notesqa.text.latex import protected_spans
-from tests.patience import little_work
+from tests.patience import grows_with_the_length
 
 LIMIT = 60
 
@@ -235,7 +235,8 @@ def test_the_projects_own_notes() -> None:
     ],
 )
 def test_time_grows_with_the_length_alone(piece: str) -> None:
-    text = piece * (120_000 // len(piece))
-    with little_work():
-        chunks = chunk(document(text, "text"), lambda s: (len(s) + 1) // 2)
-    assert max(c.tokens for c in chunks) <= 320
+    def once(number: int) -> None:
+        chunks = chunk(document(piece * number, "text"), lambda s: (len(s) + 1) // 2)
+        assert max(c.tokens for c in chunks) <= 320
+
+    grows_with_the_length(once, 120_000 // len(piece))

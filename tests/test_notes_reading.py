@@ -13,7 +13,7 @@ from notesqa.errors import CorpusError
 from notesqa.notes import read_file, supported
 from notesqa.notes.decode import decode
 from notesqa.notes.markdown import front_matter
-from tests.patience import little_work
+from tests.patience import grows_with_the_length
 
 FIRST = (
     "权重归一化 简介 权重归一化把每个权重向量拆成长度和方向两部分，分别优化，收敛往往更快。"
@@ -318,7 +318,8 @@ def test_a_file_without_the_right_to_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("piece", ["深度学习的损失函数，", "a", "word ", "# "])
 def test_time_grows_with_the_length_of_a_line_alone(tmp_path: Path, piece: str) -> None:
-    content = piece * (8_000_000 // len(piece.encode()))
-    with little_work():
-        (document,) = read(tmp_path / "n.md", content)
-    assert len(document.title) < 130
+    def once(number: int) -> None:
+        (document,) = read(tmp_path / "n.md", piece * number)
+        assert len(document.title) < 130
+
+    grows_with_the_length(once, 8_000_000 // len(piece.encode()))

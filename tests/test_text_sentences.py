@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from notesqa.text.blocks import blocks
 from notesqa.text.latex import protected_spans
 from notesqa.text.sentences import sentences
-from tests.patience import little_work
+from tests.patience import grows_with_the_length
 
 
 def cut(text: str) -> list[str]:
@@ -145,6 +145,4 @@ def test_headings_lose_their_marks() -> None:
     ["深度学习。", "a", "a\n", "- a\n", "$x$ ", "| a ", "1. ", "# a\n\n", "“", "\n", ". ", " "],
 )
 def test_time_grows_with_the_length_alone(piece: str) -> None:
-    text = piece * (400_000 // len(piece))
-    with little_work():
-        sentences(text)
+    grows_with_the_length(lambda n: sentences(piece * n), 400_000 // len(piece))
