@@ -35,6 +35,7 @@ GROUPS: Mapping[str, Sequence[str]] = {
     "coverage of the text": ("coverage", "gram_coverage", "latin_coverage"),
     "coverage of the beginning": ("opening", "lead", "early"),
     "beginnings of clauses": ("topic",),
+    "nearest others": ("apart", "beside"),
     "longest common run": ("longest_common",),
     "kind of question": ("cue",),
     "symbols": ("symbols",),

@@ -813,6 +813,31 @@ def test_the_score_is_the_cosine(catalog: Catalog, vectors: VectorEngine) -> Non
     assert vectors.scores(query, [123456]) == {}
 
 
+@given(
+    seed=st.integers(0, 1000),
+    keys=st.sets(st.integers(90, 170), max_size=12),
+    among=st.sets(st.integers(90, 170), max_size=30),
+    count=st.integers(1, 4),
+)
+def test_the_nearest_among_some(seed: int, keys: set[int], among: set[int], count: int) -> None:
+    import tempfile
+
+    log = VectorLog((made_up(seed, 60, 64, 0.7), ()))
+    there, rows = log.rows()
+    with tempfile.TemporaryDirectory() as folder:
+        engine = VectorEngine(Path(folder) / "vectors", 64, "e")
+        engine.catch_up(log)
+        found = engine.nearest_among(sorted(keys), sorted(among), count)
+    at = {key: number for number, key in enumerate(there)}
+    assert list(found) == [key for key in sorted(keys) if key in at]
+    for key, others in found.items():
+        cosines = {o: float(rows[at[o]] @ rows[at[key]]) for o in among & at.keys() - {key}}
+        assert [cosine for _, cosine in others] == pytest.approx(
+            sorted(cosines.values(), reverse=True)[:count], abs=1e-5
+        )
+        assert dict(others) == pytest.approx({o: cosines[o] for o, _ in others}, abs=1e-5)
+
+
 def test_only_the_allowed_vectors(catalog: Catalog, vectors: VectorEngine) -> None:
     query = EMBEDDER.embed_queries(["bert"])[0]
     keys = catalog.chunk_keys()

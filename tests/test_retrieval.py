@@ -519,7 +519,8 @@ def test_every_weight_belongs_to_a_feature() -> None:
 def told(question: str, text: str, title: str = "") -> dict[str, float]:
     query = analyse(question, Segmenter(), TermTable([("感受野", "receptive field", "")]))
     asked = Asked.of(query, dict.fromkeys(query.words, 2.0))
-    return dict(zip(FEATURES[3:], told_by(asked, Wording.of(text, title)), strict=True))
+    values = told_by(asked, Wording.of(text, title))
+    return dict(zip(FEATURES[-len(values) :], values, strict=True))
 
 
 def test_a_passage_need_not_say_again_what_its_title_says() -> None:
@@ -619,14 +620,31 @@ def test_features_are_named_and_plain() -> None:
     asked = Asked.of(query, dict.fromkeys(query.words, 2.0))
     near = told_by(asked, Wording.of("感受野的计算: 3x3 卷积叠两层是 5x5。", "感受野"))
     far = told_by(asked, Wording.of("别的东西。" * 30, "别的"))
-    a = dict(zip(FEATURES, (*found_by(asked, 9.0, 4.0, 0.8), *near), strict=True))
-    b = dict(zip(FEATURES, (*found_by(asked, 0.0, 0.0, 0.0), *far), strict=True))
+    a = dict(zip(FEATURES, (*found_by(asked, 9.0, 4.0, 0.8, []), *near), strict=True))
+    b = dict(zip(FEATURES, (*found_by(asked, 0.0, 0.0, 0.0, []), *far), strict=True))
     assert all(isinstance(v, float) for v in (*a.values(), *b.values()))
     assert a["lead_coverage"] > b["lead_coverage"] == 0
     assert a["coverage"] > b["coverage"] == 0.0
     assert score(list(a.values()), load_weights().rank) > score(
         list(b.values()), load_weights().rank
     )
+
+
+def test_what_is_like_many_others_stands_less_apart() -> None:
+    query = analyse("感受野怎么计算", Segmenter(), TermTable([]))
+    asked = Asked.of(query, dict.fromkeys(query.words, 2.0))
+
+    def found(*around: tuple[float, float]) -> dict[str, float]:
+        return dict(zip(FEATURES, found_by(asked, 1.0, 1.0, 0.5, around), strict=False))
+
+    crowded, half = found((0.9, 0.5), (0.8, 0.3)), found((0.9, 0.5), (0.2, 0.1))
+    lone, alone = found((0.2, 0.5), (0.1, 0.3)), found()
+    assert crowded["apart"] == pytest.approx(0.15)
+    assert crowded["apart"] < half["apart"] < lone["apart"]
+    # Of another field, or with nothing else found: no better for that.
+    assert lone["apart"] == alone["apart"]
+    assert crowded["beside"] == lone["beside"] == pytest.approx(0.4)
+    assert half["beside"] == pytest.approx(0.3) and alone["beside"] == 0.0
 
 
 @given(st.text(alphabet="abc卷积", max_size=12), st.text(alphabet="abc卷积", max_size=30))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import math
 import os
 import threading
 import zlib
@@ -383,3 +384,27 @@ class VectorEngine(Follower[_Vectors]):
         vectors = self._ready()
         positions = vectors.positions(keys)
         return dict(vectors.pairs(positions, vectors.cosines(positions, query)))
+
+    def nearest_among(
+        self, keys: Sequence[int], among: Sequence[int], count: int
+    ) -> dict[int, list[tuple[int, float]]]:
+        """Of each of `keys` the `count` nearest others in `among` with their cosines, nearest first.
+
+        Keys that are not indexed are left out.
+        """
+        vectors = self._ready()
+        ours, theirs = vectors.positions(keys), vectors.positions(among)
+        exact, known = vectors.rows.exact, vectors.rows.keys
+        near = exact[ours].astype(np.float32) @ exact[theirs].astype(np.float32).T
+        near[ours[:, None] == theirs] = -np.inf
+        found: dict[int, list[tuple[int, float]]] = {key: [] for key in known[ours].tolist()}
+        every = np.arange(len(ours))
+        for _ in range(min(count, len(theirs))):
+            best = near.argmax(axis=1)
+            cosines = near[every, best].tolist()
+            near[every, best] = -np.inf
+            others = known[theirs[best]].tolist()
+            for beside, other, cosine in zip(found.values(), others, cosines, strict=True):
+                if cosine > -math.inf:
+                    beside.append((other, cosine))
+        return found

@@ -19,6 +19,8 @@ FEATURES = (
     "bm25_words",
     "bm25_grams",
     "cosine",
+    "apart",
+    "beside",
     "coverage",
     "opening_coverage",
     "lead_coverage",
@@ -43,6 +45,12 @@ HEAD_CHARACTERS = 200
 _LEAD_CHARACTERS = 80
 # What is named this far into a passage counts 1/e of what it begins with.
 _EARLY_CHARACTERS = 30.0
+
+NEIGHBOURS = 2
+"""How many of the passages that a search found are held against each of them."""
+# A passage that stands farther from all others need not be better for it: it may only be
+# about another field.
+_FAR_ENOUGH = 0.5
 
 # Where a title or a heading says what a passage is about, its clauses need not: such a word counts
 # as one that begins a clause at seven of ten places.
@@ -254,10 +262,33 @@ def _begins_clause(text: str, at: int) -> bool:
 
 
 def found_by(
-    asked: Asked, bm25_words: float, bm25_grams: float, cosine: float
-) -> tuple[float, float, float]:
-    """The first of `FEATURES`: the scores that found a passage."""
-    return bm25_words / asked.total, bm25_grams / asked.total, cosine
+    asked: Asked,
+    bm25_words: float,
+    bm25_grams: float,
+    cosine: float,
+    around: Sequence[tuple[float, float]],
+) -> tuple[float, float, float, float, float]:
+    """The first of `FEATURES`: the scores that found a passage, and how it stands to its like.
+
+    What is near to many other passages is near to many questions, and seldom what one of them
+    is after (hubs; Radovanović et al., 2010). So it is held against a passage how near its
+    nearest are, as in the local scaling of Conneau et al. (2018, arXiv:1710.04087, section
+    2.3), and for it how near these are to the question (the cluster hypothesis; van
+    Rijsbergen, 1979).
+
+    Args:
+        cosine: of the question and the passage.
+        around: of the passage's `NEIGHBOURS` nearest among all that was found the cosine
+            with the passage and that with the question.
+    """
+    crowded = sum(near for near, _ in around) / NEIGHBOURS
+    return (
+        bm25_words / asked.total,
+        bm25_grams / asked.total,
+        cosine,
+        min(_FAR_ENOUGH, 1.0 - crowded),
+        sum(alike for _, alike in around) / NEIGHBOURS,
+    )
 
 
 def told_by(asked: Asked, wording: Wording) -> tuple[float, ...]:

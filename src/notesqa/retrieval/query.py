@@ -153,7 +153,7 @@ def analyse(text: str, segmenter: Segmenter, terms: TermTable) -> Query:
     grams = {gram: GRAM_WEIGHT for gram in segmenter.grams(content) if gram not in _FUNCTION_WORDS}
     own_grams = tuple(grams)
     found = [t for t in terms.in_text(content) if _whole(t.surface, all_words)]
-    joined = _joined(content)
+    joined = _joined(normalized, own)
     concepts = _concepts(own, found, joined)
     # The same words, written in one: no other name.
     words |= dict.fromkeys((form for forms in joined.values() for form in forms), 1.0)
@@ -194,6 +194,7 @@ def _add_alternative(
     word, parts = _cut(form, segmenter)
     if word:
         words.setdefault(word, ALTERNATIVE_WEIGHT)
+        return
     for gram in parts:
         grams.setdefault(gram, GRAM_WEIGHT * ALTERNATIVE_WEIGHT)
 
@@ -207,16 +208,17 @@ def _cut(form: str, segmenter: Segmenter) -> tuple[str, tuple[str, ...]]:
     return parts[0] if len(parts) == 1 else "", tuple(segmenter.grams(form))
 
 
-def _joined(content: str) -> dict[str, list[str]]:
-    """Latin words with what each makes together with its neighbours.
+def _joined(normalized: str, own: Sequence[str]) -> dict[str, list[str]]:
+    """The question's Latin words with what each makes together with its neighbours.
 
     "Flash Attention" may stand in the notes as FlashAttention.
     """
     joined: dict[str, list[str]] = {}
-    for run in _LATIN_RUN.findall(content):
+    for run in _LATIN_RUN.findall(normalized):
         for left, right in pairwise(run.replace("-", " ").split()):
-            joined.setdefault(left, []).append(left + right)
-            joined.setdefault(right, []).append(left + right)
+            if left in own and right in own:
+                joined.setdefault(left, []).append(left + right)
+                joined.setdefault(right, []).append(left + right)
     return joined
 
 

@@ -24,7 +24,7 @@ from notesqa.embedding import Likeness, open_embedder
 from notesqa.errors import CatalogError, NotesqaError
 from notesqa.records import Document, Entry, Passage
 from notesqa.retrieval.duplicates import near_duplicates
-from notesqa.retrieval.features import FEATURES, Asked, Wording, found_by, told_by
+from notesqa.retrieval.features import FEATURES, NEIGHBOURS, Asked, Wording, found_by, told_by
 from notesqa.retrieval.query import Query, analyse
 from notesqa.retrieval.ranking import Weights, load_weights, score
 from notesqa.retrieval.slips import put_right
@@ -367,6 +367,10 @@ class Retriever:
         cosines = self._candidates(by_words, alike, limit)
         scored = self._beside(_bm25, lexical, query, list(cosines))
         time.sleep(0)  # Lets it begin: what follows seldom lets go of Python's lock.
+        around = {
+            key: [(likeness(near, chinese=True), alike[other]) for other, near in others]
+            for key, others in vectors.nearest_among(list(cosines), list(alike), NEIGHBOURS).items()
+        }
         seen |= self._seen(asked, [key for key in cosines if key not in seen], at)
         keys = [key for key in cosines if key in seen]
         words, grams = scored.result()
@@ -379,7 +383,8 @@ class Retriever:
         hits = []
         for key in keys:
             row, told = seen[key]
-            values = *found_by(asked, words[key], grams[key], cosines[key]), *told
+            found = found_by(asked, words[key], grams[key], cosines[key], around.get(key, ()))
+            values = *found, *told
             hits.append(Hit(row, score(values, self._weights.rank), values))
         hits.sort(key=lambda hit: (-hit.score, hit.row.pk))
         return self._reranked(query, hits)
