@@ -61,6 +61,12 @@ class NoVectors:
         """No cosines."""
         return {}
 
+    def nearest_among(
+        self, _keys: Sequence[int], _among: Sequence[int], _count: int
+    ) -> dict[int, list[tuple[int, float]]]:
+        """Nothing stands near anything."""
+        return {}
+
 
 @contextmanager
 def without_vectors(retriever: Retriever) -> Iterator[None]:

@@ -38,8 +38,8 @@ def completed(
 
     A sentence that begins with "it", a conclusion and a formula bring the sentence before
     them along; a later sentence of an item, the item's first; of a list that is asked for,
-    the items between and beside those that were chosen; a lone sentence that may only name
-    the matter brings the next one, which goes on.
+    be it by its heading, the items between and beside those that were chosen; a lone sentence
+    that may only name the matter brings the next one, which goes on.
 
     Args:
         answered: a lone sentence has the number or the date that is asked for.
@@ -70,11 +70,11 @@ def completed(
                 add(before)
         for opening in _opening(beside, place, text):
             add(opening)
-        if query.kind in _ENUMERATING:
+        if query.kind in _ENUMERATING or span.headed:
             items = _list_of(beside, place, text)
             numbered = bool(items) and not text.startswith(("-", "*", "+"), items[0].start)
             half = 2 * sum(item in chosen for item in items) >= len(items)
-            if half and (numbered or query.kind == "list"):
+            if span.headed or (half and (numbered or query.kind == "list")):
                 for item in items:
                     add(item)
     if len(chosen) == 1 and not added and not answered:

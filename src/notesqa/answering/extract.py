@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -18,6 +19,7 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from notesqa.answering.context import both_sides, completed, ordered
+from notesqa.answering.followups import subjects
 from notesqa.answering.naming import names_of, passages_with
 from notesqa.answering.spans import LIST_ITEM, MOST_CHARACTERS, Span, spans_of
 from notesqa.answering.standing import (
@@ -53,6 +55,7 @@ SENTENCE_FEATURES = (
 _NUMBER_FEATURE = SENTENCE_FEATURES.index("number")
 _MOST_PASSAGES = 5
 _EARLY = 3
+_HEADING_LINE = re.compile(r"^(?P<level>#{1,6})[ \t]+(?P<name>.+?)[ \t#]*$", re.MULTILINE)
 _LEAD = re.compile(r"^\s*(?:>\s*)*(?:#{1,6}\s+|[-*+]\s+|\d+[.)、．]\s+)?")
 # What a number that answers looks like, by what is asked: a year is no accuracy.
 _YEAR = re.compile(r"(?:1[89]|20)\d\d(?!\d)|\d+\s?月")
@@ -131,9 +134,20 @@ def score_sentences(
     named = passages_with(names, passages[:_MOST_PASSAGES])
     decides = min(named, default=_EARLY) < _EARLY and (query.kind != "compare" or len(names) > 1)
     forms = _asked_after(query)
+    headed = [
+        under and not text.startswith("```")
+        for number, passage in enumerate(passages[:_MOST_PASSAGES])
+        for under, text in zip(
+            _headed(query, passage, [s for n, s, _ in places if n == number]),
+            (text for (n, _, _), text in zip(places, texts, strict=True) if n == number),
+            strict=True,
+        )
+    ]
+    two = query.kind == "compare" and len(subjects(query.text)) == 2
+    subject = [two and _named(query, passage.title) > 0 for passage in passages[:_MOST_PASSAGES]]
     spans = []
-    for (number, start, end), text, values, cosine in zip(
-        places, texts, found, cosines, strict=True
+    for (number, start, end), text, values, cosine, under in zip(
+        places, texts, found, cosines, headed, strict=True
     ):
         passage = passages[number]
         values["cosine"] = cosine
@@ -147,7 +161,11 @@ def score_sentences(
             worth = -math.inf  # it speaks of another thing
         if query.defines and introduces(text, forms):
             worth += _INTRODUCES_IT
-        spans.append(Span(number, start, end, row, total, worth))
+        if any(headed) and not under:
+            worth = -math.inf  # it stands under another heading
+        if any(subject) and not subject[number]:
+            worth -= _IN_PASSING
+        spans.append(Span(number, start, end, row, total, worth, under))
     spans.sort(key=lambda span: (-span.worth, span.passage, span.start))
     return spans
 
@@ -155,6 +173,31 @@ def score_sentences(
 # In the unit of the score, in which the best sentence of a passage leads the next by about 1.
 _SAYS_NOTHING = 12.0
 _INTRODUCES_IT = 3.0
+# What the note on a third thing says of two that are compared.
+_IN_PASSING = 2.0
+
+
+def _headed(query: Query, passage: Passage, starts: Sequence[int]) -> list[bool]:
+    """Whether what begins there stands under headings that ask for what the title leaves open."""
+    asked = len(query.concepts)
+    if not 0 < _named(query, passage.title) < asked:
+        return [False] * len(starts)
+    sections = [(0, passage.heading)]
+    above: list[tuple[int, str]] = []
+    for line in _HEADING_LINE.finditer(passage.text):
+        level = len(line["level"])
+        above = [*(one for one in above if one[0] < level), (level, line["name"])]
+        sections.append((line.start(), " ".join(name for _, name in above)))
+    asks = [_named(query, f"{passage.title} {heading}") == asked for _, heading in sections]
+    places = [place for place, _ in sections]
+    return [asks[bisect_right(places, start) - 1] for start in starts]
+
+
+def _named(query: Query, name: str) -> int:
+    """How many of the things asked about a title or a heading names."""
+    plain = normalize(name)
+    packed = squeeze(plain)
+    return sum(met(plain, packed, concept)[1] > 0.0 for concept in query.concepts)
 
 
 def _asked_after(query: Query) -> list[str]:

@@ -39,6 +39,7 @@ class Span:
         start, end: offsets into the passage's text.
         score: the linear model's, of `values`.
         worth: the score and what the sentence is worth alone; sentences are chosen by it.
+        headed: stands under headings that ask the question.
     """
 
     passage: int
@@ -47,6 +48,7 @@ class Span:
     values: tuple[float, ...]
     score: float
     worth: float
+    headed: bool = False
 
 
 def spans_of(text: str, title: str = "") -> list[tuple[int, int]]:

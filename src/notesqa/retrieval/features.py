@@ -29,6 +29,7 @@ FEATURES = (
     "latin_coverage",
     "gram_coverage",
     "longest_common",
+    "headed",
     "opening",
     "cue",
     "cue_list",
@@ -107,17 +108,19 @@ class Wording:
         text, title: normalised; `title` holds the headings too.
         opening: the beginning of its document, normalised, `HEAD_CHARACTERS` of it.
         squeezed: the text without white space and hyphens.
+        named: how long the document's own name is, with which `title` begins.
     """
 
     text: str
     title: str
     opening: str
     squeezed: str
+    named: int
 
     @classmethod
-    def of(cls, text: str, title: str, opening: str = "") -> Wording:
+    def of(cls, text: str, title: str, opening: str = "", *, named: int = 0) -> Wording:
         """From normalised strings."""
-        return cls(text, title, opening[:HEAD_CHARACTERS], squeeze(text))
+        return cls(text, title, opening[:HEAD_CHARACTERS], squeeze(text), named)
 
 
 def best_idf(forms: tuple[str, ...], idf: Mapping[str, float]) -> float:
@@ -301,19 +304,25 @@ def told_by(asked: Asked, wording: Wording) -> tuple[float, ...]:
     # Most names stand nowhere in a passage: one look at all of it spares a look at each part.
     whole = f"{text}\n{title}\n{opening}"
     packed = f"{squeezed}\n{packed_title}\n{packed_opening}"
+    # Whether title and headings name all that is asked for, and the title some of it: another
+    # note's section on both is about that note's matter.
+    headed, named = bool(asked.concepts), False
     covered = in_opening = in_lead = early = topic = latin_all = latin_in = 0.0
     for called, weight, latin in asked.concepts:
         if latin:
             latin_all += weight
         names = [n for n in called if n[0] in whole or (n[2] is not None and n[2] in packed)]
         if not names:
+            headed = False
             continue
         if names[0] is not called[0]:
             names.insert(0, called[0])  # Its own name weighs more than the others.
         other = 1.0 if latin else ANOTHER_NAME
         at, share = _met(text, squeezed, names, other)
         # What its title or a heading says need not be said again in a passage.
-        titled = _met(title, packed_title, names, other)[1] if title else 0.0
+        above, titled = _met(title, packed_title, names, other) if title else (-1, 0.0)
+        headed = headed and above >= 0
+        named = named or 0 <= above < wording.named
         opened = titled
         if titled < 1.0 and opening:
             opened = max(_met(opening, packed_opening, names, other)[1], titled)
@@ -341,6 +350,7 @@ def told_by(asked: Asked, wording: Wording) -> tuple[float, ...]:
         latin_in / latin_all if latin_all else 0.0,
         gram_hits / (len(grams) or 1),
         longest_common(content, squeezed) / (len(content) or 1),
+        1.0 if headed and named else 0.0,
         # Who asks what a thing is wants the passage that begins with it.
         _opening(query, squeezed) if query.defines else 0.0,
         cued if query.kind not in ("list", "what", "why") else 0.0,

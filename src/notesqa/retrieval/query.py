@@ -239,7 +239,9 @@ def _concepts(
         if plural is not None:
             concepts[plural] = tuple(dict.fromkeys((word, *forms, *concepts[plural])))
         else:
-            concepts[word] = (*joined.get(word, ()), *(forms or other_words(word)))
+            concepts[word] = tuple(
+                dict.fromkeys((*joined.get(word, ()), *forms, *other_words(word)))
+            )
     return tuple(Concept(word, forms) for word, forms in concepts.items())
 
 

@@ -540,7 +540,7 @@ def _wordings(rows: Sequence[ChunkRow]) -> list[Wording]:
     texts = [row.text for row in rows]
     titles = [" ".join((row.title, *row.heading)) for row in rows]
     plain = normalize_all([*texts, *titles, *(row.opening for row in rows)])
-    return [Wording.of(*plain[i :: len(rows)]) for i in range(len(rows))]
+    return [Wording.of(*plain[i :: len(rows)], named=len(row.title)) for i, row in enumerate(rows)]
 
 
 def _only(terms: Mapping[str, float], kept: Iterable[str]) -> dict[str, float]:
