@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -272,6 +273,26 @@ def test_a_killed_process_is_started_anew(remote: RemoteNotes) -> None:
     found = remote.find(Query(QUESTION), 5)
     first = remote.process_id
     assert first is not None
+    os.kill(first, signal.SIGKILL)
+    assert remote.find(Query(QUESTION), 5) == found
+    assert remote.process_id != first
+
+
+def test_it_is_started_anew_also_before_its_end_was_heard(
+    remote: RemoteNotes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remote.index()
+    found = remote.find(Query(QUESTION), 5)
+    first = remote.process_id
+    assert first is not None
+    wait = subprocess.Popen.wait
+
+    def late(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
+        if process.pid == first and timeout is None:
+            time.sleep(0.5)  # a listener that gets no turn
+        return wait(process, timeout)
+
+    monkeypatch.setattr(subprocess.Popen, "wait", late)
     os.kill(first, signal.SIGKILL)
     assert remote.find(Query(QUESTION), 5) == found
     assert remote.process_id != first

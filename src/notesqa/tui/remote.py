@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from notesqa.tui.queries import Query
 
 _EVENTS = {kind.__name__: kind for kind in (Found, Delta, Finished)}
+_ENDING_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 _SHORT_LIFE_SECONDS = 10.0
 
@@ -229,8 +230,8 @@ class _Life:
                 f"no process can be started for the home: {error.strerror}",
                 "close other programs and try again",
             ) from error
-        listening = threading.Thread(target=self._listen, name="notesqa-listen", daemon=True)
-        listening.start()
+        self._listening = threading.Thread(target=self._listen, name="notesqa-listen", daemon=True)
+        self._listening.start()
         with contextlib.suppress(Lost):
             self._send({"home": os.path.abspath(home.path), "settings": settings})  # noqa: PTH100
 
@@ -309,7 +310,9 @@ class _Life:
                 stdin.write(raw)
                 stdin.flush()
         except (OSError, ValueError):
-            # ValueError: it is closed.
+            # ValueError: it is closed. How it ended is known once nothing more is to be heard.
+            if threading.current_thread() is not self._listening:
+                self._listening.join(_ENDING_SECONDS)
             raise self.lost or Lost("the process behind the app has ended") from None
 
     def _listen(self) -> None:
