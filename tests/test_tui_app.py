@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
 from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
@@ -120,6 +121,19 @@ async def test_an_answer_comes_with_its_passage_beside_it(tmp_path: Path) -> Non
         assert s.app.ask_screen.talk.current == "cite:1:1"
         marked = source.note.section.marks  # type: ignore[union-attr]
         assert [(a, b) for a, b, _ in marked] == [source.span]
+
+
+async def test_a_question_typed_over_an_answer_loses_no_key(tmp_path: Path) -> None:
+    """An input method hands over several characters at once, with Latin letters among them."""
+    async with session(tmp_path) as s:
+        await s.ask(QUESTION)
+        await s.until(lambda: s.app.ask_screen.talk.has_focus)
+        for character in "森林和 GBDT n1 的区别":
+            key = "space" if character == " " else character
+            s.app.post_message(events.Key(key, character))
+        await s.until(lambda: s.app.ask_screen.question.value.endswith("别"))
+        assert s.app.ask_screen.question.value == "森林和 GBDT n1 的区别"
+        await s.until(lambda: s.app.ask_screen.question.has_focus)
 
 
 async def test_citations_are_walked_with_keys(tmp_path: Path) -> None:

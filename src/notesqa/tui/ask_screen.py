@@ -91,10 +91,16 @@ class Answered(Surface):
         speak(self, words)
 
     def on_key(self, event: events.Key) -> None:
-        """Chinese typed here begins the next question."""
-        if event.is_printable and event.character and not event.character.isascii():
+        """Chinese typed here begins the next question.
+
+        An input method hands over several characters at once: those that are on their way to
+        this place when the line takes over belong to the question, too.
+        """
+        taken_over = self.screen.focused is not self
+        character = event.character if event.is_printable else None
+        if character and (taken_over or not character.isascii()):
             event.stop()
-            cast("AskScreen", self.screen).type_on(event.character)
+            cast("AskScreen", self.screen).type_on(character)
 
 
 class AskScreen(Screen[None]):
@@ -345,7 +351,7 @@ class AskScreen(Screen[None]):
 
     def type_on(self, text: str) -> None:
         """Go on typing in the line."""
-        self.question.focus()
+        self.set_focus(self.question)
         self.question.insert_text_at_cursor(text)
 
     def action_again(self) -> None:
