@@ -601,6 +601,19 @@ def test_a_latin_word_is_met_by_its_chinese_name() -> None:
     assert told("感受野是什么", "receptive field grows layer by layer")["coverage"] < 1.0
 
 
+def test_headings_that_ask_are_those_under_a_title_that_is_asked_about() -> None:
+    query = analyse("感受野有什么缺点", Segmenter(), TermTable([]))
+    asked = Asked.of(query, dict.fromkeys(query.words, 2.0))
+
+    def headed(title: str, heading: str) -> float:
+        wording = Wording.of("逐层累加。", f"{title} {heading}", named=len(title))
+        return told_by(asked, wording)[FEATURES.index("headed") - len(FEATURES)]
+
+    assert headed("感受野", "局限") == headed("感受野", "缺点") == 1.0
+    assert headed("感受野", "算法") == headed("卷积", "局限") == 0.0
+    assert headed("卷积", "与感受野相比的缺点") == 0.0
+
+
 def test_a_name_of_one_character_may_be_part_of_another_word() -> None:
     whole, part = told("tree 怎么画", "决策图"), told("tree 怎么画", "树木图")
     assert whole["latin_coverage"] == 0.0 < part["latin_coverage"] < 1.0

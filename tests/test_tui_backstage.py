@@ -268,19 +268,11 @@ def test_the_app_side_imports_no_engine() -> None:
 # -- its life ------------------------------------------------------------------------------
 
 
-def test_a_killed_process_is_started_anew(remote: RemoteNotes) -> None:
-    remote.index()
-    found = remote.find(Query(QUESTION), 5)
-    first = remote.process_id
-    assert first is not None
-    os.kill(first, signal.SIGKILL)
-    assert remote.find(Query(QUESTION), 5) == found
-    assert remote.process_id != first
-
-
-def test_it_is_started_anew_also_before_its_end_was_heard(
-    remote: RemoteNotes, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("unheard", [0.0, 0.5], ids=["heard", "unheard"])
+def test_a_killed_process_is_started_anew(
+    remote: RemoteNotes, monkeypatch: pytest.MonkeyPatch, unheard: float
 ) -> None:
+    """Also when its end is told only later, to a listener that gets no turn."""
     remote.index()
     found = remote.find(Query(QUESTION), 5)
     first = remote.process_id
@@ -289,7 +281,7 @@ def test_it_is_started_anew_also_before_its_end_was_heard(
 
     def late(process: subprocess.Popen[bytes], timeout: float | None = None) -> int:
         if process.pid == first and timeout is None:
-            time.sleep(0.5)  # a listener that gets no turn
+            time.sleep(unheard)
         return wait(process, timeout)
 
     monkeypatch.setattr(subprocess.Popen, "wait", late)

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import math
 import re
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -134,15 +133,12 @@ def score_sentences(
     named = passages_with(names, passages[:_MOST_PASSAGES])
     decides = min(named, default=_EARLY) < _EARLY and (query.kind != "compare" or len(names) > 1)
     forms = _asked_after(query)
+    asking = [_asking_sections(query, passage) for passage in passages[:_MOST_PASSAGES]]
     headed = [
-        under and not text.startswith("```")
-        for number, passage in enumerate(passages[:_MOST_PASSAGES])
-        for under, text in zip(
-            _headed(query, passage, [s for n, s, _ in places if n == number]),
-            (text for (n, _, _), text in zip(places, texts, strict=True) if n == number),
-            strict=True,
-        )
+        any(first <= start < last for first, last in asking[number]) and not text.startswith("```")
+        for (number, start, _), text in zip(places, texts, strict=True)
     ]
+    told_there = any(headed)
     two = query.kind == "compare" and len(subjects(query.text)) == 2
     subject = [two and _named(query, passage.title) > 0 for passage in passages[:_MOST_PASSAGES]]
     spans = []
@@ -161,7 +157,7 @@ def score_sentences(
             worth = -math.inf  # it speaks of another thing
         if query.defines and introduces(text, forms):
             worth += _INTRODUCES_IT
-        if any(headed) and not under:
+        if told_there and not under:
             worth = -math.inf  # it stands under another heading
         if any(subject) and not subject[number]:
             worth -= _IN_PASSING
@@ -177,20 +173,23 @@ _INTRODUCES_IT = 3.0
 _IN_PASSING = 2.0
 
 
-def _headed(query: Query, passage: Passage, starts: Sequence[int]) -> list[bool]:
-    """Whether what begins there stands under headings that ask for what the title leaves open."""
+def _asking_sections(query: Query, passage: Passage) -> list[tuple[int, int]]:
+    """Where in a passage headings ask for all that its title leaves open of a question."""
     asked = len(query.concepts)
     if not 0 < _named(query, passage.title) < asked:
-        return [False] * len(starts)
+        return []
     sections = [(0, passage.heading)]
     above: list[tuple[int, str]] = []
     for line in _HEADING_LINE.finditer(passage.text):
         level = len(line["level"])
         above = [*(one for one in above if one[0] < level), (level, line["name"])]
         sections.append((line.start(), " ".join(name for _, name in above)))
-    asks = [_named(query, f"{passage.title} {heading}") == asked for _, heading in sections]
-    places = [place for place, _ in sections]
-    return [asks[bisect_right(places, start) - 1] for start in starts]
+    ends = [start for start, _ in sections[1:]] + [len(passage.text)]
+    return [
+        (start, end)
+        for (start, heading), end in zip(sections, ends, strict=True)
+        if _named(query, f"{passage.title} {heading}") == asked
+    ]
 
 
 def _named(query: Query, name: str) -> int:

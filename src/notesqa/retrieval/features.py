@@ -61,22 +61,8 @@ _TITLED_TOPIC = 0.7
 # 1976, "Subject and topic"). Before that there may stand marks of lists, tables and emphasis,
 # and a word that takes up what was said before.
 _JOINING = (
-    *(
-        "但",
-        "但是",
-        "而",
-        "而且",
-        "因此",
-        "所以",
-        "其中",
-        "对于",
-        "关于",
-        "由于",
-        "如果",
-        "当",
-        "在",
-    ),
-    *("则", "即", "使用", "采用", "通过", "对", "the ", "a ", "an "),
+    *"但 但是 而 而且 因此 所以 其中 对于 关于 由于 如果 当 在 则 即 使用 采用 通过 对".split(),
+    *("the ", "a ", "an "),
 )
 _CLAUSE = re.compile(
     r"(?:^|[\n。!?;:,(\"\[|])(?:[\s\-*+#>_\"'|)(]|\d+[.、)])*"

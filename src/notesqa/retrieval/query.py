@@ -227,7 +227,7 @@ def _concepts(
 ) -> tuple[Concept, ...]:
     """The question's words; each may also be met by another name of a term it belongs to.
 
-    A word that is no part of a term may be met by what else it is called; a plural and its
+    A word may be met by what else it is called, too; a plural and its
     singular are one; a Latin word may be written in one with its neighbour.
     """
     concepts: dict[str, tuple[str, ...]] = {}

@@ -309,8 +309,10 @@ class _Life:
             with self._lock:
                 stdin.write(raw)
                 stdin.flush()
-        except (OSError, ValueError):
-            # ValueError: it is closed. How it ended is known once nothing more is to be heard.
+        except ValueError:  # it is closed, by us
+            raise self.lost or Lost("the process behind the app has ended") from None
+        except OSError:
+            # How it ended is known once nothing more is to be heard.
             if threading.current_thread() is not self._listening:
                 self._listening.join(_ENDING_SECONDS)
             raise self.lost or Lost("the process behind the app has ended") from None
