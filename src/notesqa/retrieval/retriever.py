@@ -366,7 +366,6 @@ class Retriever:
         }
         cosines = self._candidates(by_words, alike, limit)
         scored = self._beside(_bm25, lexical, query, list(cosines))
-        time.sleep(0)  # Lets it begin: what follows seldom lets go of Python's lock.
         around = {
             key: [(likeness(near, chinese=True), alike[other]) for other, near in others]
             for key, others in vectors.nearest_among(list(cosines), list(alike), NEIGHBOURS).items()
@@ -398,9 +397,11 @@ class Retriever:
             CatalogError: the retriever was closed meanwhile.
         """
         try:
-            return self._aside.submit(work, *args, **kwargs)
+            begun = self._aside.submit(work, *args, **kwargs)
         except RuntimeError as error:
             raise CatalogError("the index was closed", "open it again") from error
+        time.sleep(0)  # Lets it begin: what follows seldom lets go of Python's lock.
+        return begun
 
     def _candidates(
         self, by_words: Mapping[int, float], cosines: Mapping[int, float], limit: int
