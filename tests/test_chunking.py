@@ -155,6 +155,13 @@ def test_a_list_stays_with_the_line_that_introduces_it() -> None:
     assert texts(chunks) == [SECTION, "主要优点：\n\n- 训练很快\n- 内存很省\n- 精度不降"]
 
 
+def test_a_list_that_fits_is_not_cut_to_fill_the_passage_before() -> None:
+    steps = "\n".join(f"{n}. 第{n}步把数据送进模型再看损失。" for n in range(1, 6))
+    text = f"{SECTION}\n\n## 流程\n\n给定数据。\n\n{steps}\n\n{SECTION}"
+    for tokens in range(95, 150, 3):
+        assert any(steps in c.text for c in cut(text, tokens=tokens)), tokens
+
+
 def test_a_formula_stays_with_the_sentence_that_leads_to_it() -> None:
     text = (
         f"{SECTION}\n\n于是损失可以写成\n\n$$\nL = \\sum_i (y_i - x_i)^2\n$$\n\n其中 $y_i$ 是标签。"

@@ -60,6 +60,32 @@ def test_a_numbered_list_of_steps_has_no_holes() -> None:
     assert "量化权重。" in said
 
 
+def test_who_asks_for_the_steps_gets_all_of_them() -> None:
+    text = "1. 收集样本。\n2. 部署模型的训练。\n3. 打开监控。\n4. 换掉旧的。\n5. 写下结果。"
+    assert len(answer("部署模型的步骤有哪些？", text)) == 5
+    assert len(answer("部署模型的训练用什么？", text)) < 5
+
+
+def test_passages_that_adjoin_are_told_in_the_order_of_the_note() -> None:
+    first = "部署模型要先把权重写成文件。"
+    second = "部署模型还要看监控、留下日志。"
+    question = "怎么部署模型？"
+    places = [(len(first) + 2, second), (0, first)]
+    query = analyse(question, SEGMENTER, TERMS)
+    for document in ("同", "异"):
+        passages = [
+            Passage(
+                n, 3.0, f"c{n}", f"{document}{n * (document == '异')}", "题",
+                "corpus/a.md:1", "", text, start, start + len(text),
+            )
+            for n, (start, text) in enumerate(places, 1)
+        ]  # fmt: skip
+        found = extract(query, passages, dict.fromkeys(query.words, 2.0), None)
+        numbers = [citation.chunk_id for citation in found.citations]
+        assert set(numbers) == {"c1", "c2"}
+        assert numbers == sorted(numbers, reverse=document == "同")
+
+
 def test_loose_points_beside_the_answer_stay_out() -> None:
     text = "- 归并可以怎么做：两路归并。\n- 缓存要预热。\n- 日志要轮转。\n- 磁盘要留空。"
     said = answer("归并怎么做？", text)

@@ -20,7 +20,7 @@ from notesqa.text.blocks import Block, blocks
 from notesqa.text.normalize import normalize
 from notesqa.text.pieces import CountTokens, Piece, cut_block
 
-VERSION = 3
+VERSION = 4
 """Changes when the same document may be cut otherwise than before."""
 
 TOKENS = 320
@@ -36,7 +36,7 @@ _SIZEABLE = 0.25
 _MOST_ATOMS = 120
 
 _BREAK_AT_BLOCK = 0.1
-_BREAK_IN_LIST = 0.35
+_BREAK_IN_LIST = 0.7
 _BREAK_IN_TABLE = 0.45
 _BREAK_AT_FORMULA = 0.35
 _BREAK_IN_PARAGRAPH = 0.5

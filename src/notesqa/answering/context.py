@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 from notesqa.answering.followups import subjects
 from notesqa.answering.naming import has_one
@@ -17,9 +18,13 @@ from notesqa.text.normalize import normalize
 _MOST_CHARACTERS = 560
 _MOST_WITH_NEXT = 300
 _MOST_ITEMS = 8
+# Of characters between passages that adjoin each other: blank lines.
+_MOST_BETWEEN = 8
 # How far, in score, the best sentence on the other side of a comparison may be behind.
 _FURTHEST_SIDE = 9.0
 _ENUMERATING = frozenset(("list", "how"))
+# One step alone says nothing to who asks for the steps.
+_ASKS_STEPS = re.compile(r"步骤|流程|过程|\bsteps?\b|\bprocedure\b")
 # Whoever reads a conclusion asks what it follows from.
 _CONCLUDES = re.compile(
     r"(?:因此|所以|于是|从而|可见|由此|therefore\b|hence\b|thus\b)", re.IGNORECASE
@@ -74,13 +79,14 @@ def completed(
             items = _list_of(beside, place, text)
             numbered = bool(items) and not text.startswith(("-", "*", "+"), items[0].start)
             half = 2 * sum(item in chosen for item in items) >= len(items)
-            if span.headed or (half and (numbered or query.kind == "list")):
+            steps = numbered and _ASKS_STEPS.search(query.normalized) is not None
+            if span.headed or steps or (half and (numbered or query.kind == "list")):
                 for item in items:
                     add(item)
     if len(chosen) == 1 and not added and not answered:
         for span in _next(own[chosen[0].passage], chosen[0], passages):
             add(span, _MOST_WITH_NEXT)
-    return ordered([*chosen, *added])
+    return ordered([*chosen, *added], passages)
 
 
 def both_sides(
@@ -105,7 +111,7 @@ def both_sides(
             least = chosen[0].worth - _FURTHEST_SIDE
             other = next((s for s in spans if s.worth >= least and speaks(s)), None)
             found += [other] if other else []
-    return ordered(found)
+    return ordered(found, passages)
 
 
 def _opening(beside: Sequence[Span], place: int, text: str) -> list[Span]:
@@ -131,10 +137,30 @@ def _next(beside: Sequence[Span], span: Span, passages: Sequence[Passage]) -> li
     return [] if apart else [after]
 
 
-def ordered(chosen: Sequence[Span]) -> list[Span]:
-    """The passage of the best sentence speaks first; within a passage the note's own order."""
-    order = {n: i for i, n in enumerate(dict.fromkeys(span.passage for span in chosen))}
-    return sorted(chosen, key=lambda span: (order[span.passage], span.start))
+def ordered(chosen: Sequence[Span], passages: Sequence[Passage]) -> list[Span]:
+    """The place of the best sentence speaks first; within a place the note's own order.
+
+    A place is a passage with those that it adjoins.
+    """
+    places = _places([passages[n] for n in dict.fromkeys(span.passage for span in chosen)])
+
+    def key(span: Span) -> tuple[int, int]:
+        passage = passages[span.passage]
+        return places[passage.chunk_id], passage.start + span.start
+
+    return sorted(chosen, key=key)
+
+
+def _places(passages: Sequence[Passage]) -> dict[str, int]:
+    """By a passage's id the number of the first that adjoins it, directly or by others."""
+    places = {passage.chunk_id: number for number, passage in enumerate(passages)}
+    in_order = sorted(passages, key=lambda passage: (passage.document_id, passage.start))
+    for upper, lower in pairwise(in_order):
+        same = upper.document_id == lower.document_id
+        if same and 0 <= lower.start - upper.end <= _MOST_BETWEEN:
+            old, new = sorted((places[upper.chunk_id], places[lower.chunk_id]), reverse=True)
+            places = {key: new if number == old else number for key, number in places.items()}
+    return places
 
 
 def _says_apart(text: str) -> bool:

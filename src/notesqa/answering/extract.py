@@ -419,7 +419,7 @@ def _choose(
         chosen.append(span)
         said.append(grams)
         length += size
-    return ordered(chosen)
+    return ordered(chosen, passages)
 
 
 def _grams(text: str) -> set[str]:
