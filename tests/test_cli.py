@@ -20,10 +20,12 @@ import pytest
 from notesqa import __version__
 from notesqa.cli import _COMMANDS, main
 from notesqa.cli_arguments import make_parser
+from notesqa.cli_output import print_answer
 from notesqa.config import Home
 from tests.conftest import BATCHNORM, DROPOUT, NOTES
 from tests.fakes import BigramEmbedder, article, transmission, write_notes
 from tests.patience import PATIENCE, until
+from tests.quoting import note, quoting
 from tests.tiny_gguf import CHAT_TEMPLATE, write_model
 
 COMMANDS = [name for name in _COMMANDS if name]
@@ -358,6 +360,39 @@ def test_ask_in_words(inside: Inside, built: Path) -> None:
     assert "把权重乘以 1-p" in done.stdout
     assert "corpus/feed-1.txt:4" in done.stdout
     assert done.stderr == "", "remarks are for terminals"
+
+
+def test_ask_prints_each_item_of_a_list_on_its_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = note(
+        "- 更多数据。最根本的办法。\n- 早停：验证误差不降就停。\n\n学习曲线。也看方差。"
+    )
+    quotes = (
+        "- 更多数据。",
+        "最根本的办法。",
+        "- 早停：验证误差不降就停。",
+        "学习曲线。",
+        "也看方差。",
+    )
+    answer = quoting(*((document, quote) for quote in quotes))
+    print_answer(answer)
+    assert capsys.readouterr().out.split("\n\n")[0].splitlines() == [
+        "- 更多数据。[1]最根本的办法。[2]",
+        "- 早停：验证误差不降就停。[3]",
+        "学习曲线。[4]",
+        "也看方差。[5]",
+    ]
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    monkeypatch.setenv("COLUMNS", "20")
+    print_answer(answer)
+    assert terminal.getvalue().splitlines()[:4] == [
+        "- 更多数据。[1]最根",
+        "  本的办法。[2]",
+        "- 早停：验证误差不降",
+        "  就停。[3]",
+    ]
 
 
 def test_ask_heeds_the_settings_and_k_overrides_them(inside: Inside, tmp_path: Path) -> None:

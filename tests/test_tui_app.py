@@ -16,6 +16,7 @@ from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
+from notesqa.answering.paragraphs import as_markdown
 from notesqa.config import Home, Settings, TuiSettings
 from notesqa.errors import ConfigError, ModelError
 from notesqa.notes.watching import signature
@@ -32,6 +33,7 @@ from notesqa.tui.surface import Surface
 from notesqa.tui.told import ModelState
 from notesqa.tui.welcome_screen import WelcomeScreen
 from tests.patience import PATIENCE
+from tests.quoting import quoting
 from tests.tui_fake import HOSTILE, FakeNotes
 
 Pilots = Pilot[int | None]
@@ -178,6 +180,54 @@ async def test_narrow_the_passage_takes_the_place_of_the_answer(tmp_path: Path) 
         await s.until(lambda: screen.source.note.document.id == "overfitting")  # type: ignore[union-attr]
         await s.press("escape")
         assert screen.talk.display and screen.talk.has_focus
+
+
+async def test_narrow_every_passage_opened_from_the_answer_is_the_one_that_is_shown(
+    tmp_path: Path,
+) -> None:
+    cited = {
+        "regularization": "近端梯度：先走梯度",
+        "overfitting": "更多的数据",
+        "ddim": "采样是确定的",
+    }
+    async with session(tmp_path, size=(50, 20)) as s:
+        answer = quoting(*((s.notes.store[name], quote) for name, quote in cited.items()))
+        s.notes._answer = lambda *_: answer  # type: ignore[method-assign]
+        await s.ask()
+        for number, quote in enumerate(cited.values(), 1):
+            await s.press(str(number))
+            await s.until(lambda: s.app.ask_screen.source.display)
+            await s.says(quote)
+            await s.press("escape")
+            await s.until(lambda: s.app.ask_screen.talk.display)
+
+
+async def test_narrow_an_answer_that_ends_behind_a_passage_is_there_afterwards(
+    tmp_path: Path,
+) -> None:
+    async with session(tmp_path, size=(80, 24)) as s:
+        await s.ask()
+        s.notes.reply = "正在写的回答" * 20
+        s.notes.held.clear()
+        s.app.ask_screen.question.focus()
+        await s.type("那 L2 呢")
+        await s.press("enter")
+        await s.says("正在写的回答")
+        screen = s.app.ask_screen
+        screen.open("cite:1:1")
+        await s.until(lambda: screen.source.display and not screen.talk.size.width)
+        s.notes.held.set()
+        await s.until(lambda: s.app.latest and s.app.latest.state == "done")
+        await s.press("escape")
+        await s.until(lambda: screen.talk.display)
+        await s.says("42% 不在引文里")
+
+
+async def test_narrow_the_state_of_the_home_can_be_read(tmp_path: Path) -> None:
+    async with session(tmp_path, size=(50, 20)) as s:
+        await s.press("f7")
+        await s.says("builtin-1")
+        assert s.text.count("提交 3") == 2
 
 
 async def test_an_unsupported_sentence_is_marked_with_its_reason(tmp_path: Path) -> None:
@@ -337,12 +387,26 @@ async def test_follow_ups_see_the_turns_before(tmp_path: Path) -> None:
         assert [len(answers) for _, answers in s.notes.kept.values()] == [2, 1]
 
 
+async def test_items_are_stepped_through_and_copied_as_a_list(tmp_path: Path) -> None:
+    items = ("1. 更多的数据。", "2. 正则化：见 [L1 与 L2 正则化](regularization.md)。")
+    async with session(tmp_path) as s:
+        answer = quoting(*((s.notes.store["overfitting"], item) for item in items))
+        s.notes._answer = lambda *_: answer  # type: ignore[method-assign]
+        await s.ask("怎么缓解过拟合")
+        await s.says("  2. 正则化")
+        await s.press("n")
+        assert s.app.ask_screen.talk.current == "cite:1:2"
+        await s.until(lambda: s.app.ask_screen.source.quote == items[1])
+        await s.press("y")
+        assert s.app.clipboard == "1. 更多的数据。[1]\n2. 正则化：见 L1 与 L2 正则化。[2]"
+
+
 async def test_copying(tmp_path: Path) -> None:
     async with session(tmp_path) as s:
         await s.ask()
         await s.until(lambda: s.app.ask_screen.source.note)
         await s.press("y")
-        assert s.app.clipboard == s.app.latest.answer.text  # type: ignore[union-attr]
+        assert s.app.clipboard == as_markdown(s.app.latest.answer)  # type: ignore[union-attr,arg-type]
         await s.press("Y")
         assert s.app.clipboard == s.app.ask_screen.source.quote
         start = s.app.ask_screen.source.note.document.text.index("设先验为")  # type: ignore[union-attr]

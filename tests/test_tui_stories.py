@@ -20,9 +20,17 @@ from notesqa.config import Settings, TuiSettings
 from notesqa.tui.app import NotesApp
 from notesqa.tui.desk import Desk
 from tests.patience import PATIENCE
+from tests.quoting import note as written
+from tests.quoting import quoting
 from tests.tui_fake import DOCUMENTS, FakeNotes
 
 QUESTION = "L1 正则化等价于什么先验"
+LIMITS = written(
+    "训练误差远低于测试误差，就是过拟合。\n"
+    "- 更多数据与数据增强：最根本的办法。\n"
+    "- 早停：验证误差连续若干轮不降就停，并取回最好那一轮的权重，以免后来的更新把它带偏。\n"
+    "- 权重衰减：在 SGD 里等价于加 $\\frac{\\lambda}{2}\\|w\\|_2^2$。"
+)
 HOME = Path("/notes")  # shown, never read or written
 SIZES = [(80, 24), (120, 40), (200, 60)]
 Compare = Callable[..., bool]
@@ -75,6 +83,15 @@ async def passage(pilot: Pilot[Any], app: NotesApp, notes: FakeNotes) -> None:
     await ask(pilot, app)
     await pilot.press("1")
     await until(pilot, lambda: app.ask_screen.source.note)
+
+
+async def listed(pilot: Pilot[Any], app: NotesApp, notes: FakeNotes) -> None:
+    answer = quoting(*((LIMITS, item) for item in LIMITS.text.split("\n")), question=QUESTION)
+    notes.store[LIMITS.id] = LIMITS
+    notes._answer = lambda *_: answer  # type: ignore[method-assign]
+    await ask(pilot, app)
+    await pilot.press("n")
+    await until(pilot, lambda: True)
 
 
 async def refusal(pilot: Pilot[Any], app: NotesApp, notes: FakeNotes) -> None:
@@ -137,7 +154,7 @@ async def first_run(pilot: Pilot[Any], app: NotesApp, notes: FakeNotes) -> None:
 
 
 EVERYWHERE: list[Story] = [greeting, answer, passage, search, note, history]
-ONCE: list[Story] = [refusal, rebuilding, digest, settings, help_page, first_run]
+ONCE: list[Story] = [listed, refusal, rebuilding, digest, settings, help_page, first_run]
 
 
 def compare(

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from notesqa.answering.paragraphs import Paragraph, paragraphs
 from notesqa.records import Answer, Citation, Sentence
 from notesqa.text.latex import formulas
 from notesqa.text.terminal import safe
@@ -22,6 +23,7 @@ from notesqa.tui.markdown import blocks_of, outline, plain_text
 from notesqa.tui.results import snippet
 from notesqa.tui.wording import Wording, choose
 from tests.patience import grows_with_the_length
+from tests.quoting import note, quoting
 from tests.tui_fake import DDIM, DEEPFACE, HOSTILE, L1, OVERFITTING
 
 CORPUS = Path(__file__).parent.parent / "corpus"
@@ -110,7 +112,7 @@ def test_a_word_is_cut_only_where_it_is_longer_than_the_line() -> None:
 def test_a_chip_stays_with_its_sentence() -> None:
     sentence = Sentence("把权重看成随机变量，正则化就等价于先验。", (1, 2), supported=False)
     for width in range(12, 60):
-        lines = lay_out(answer_blocks([sentence], {1, 2}, "x"), width)
+        lines = lay_out(answer_blocks([Paragraph((sentence,))], {1, 2}, "x"), width)
         assert not any(line.text.startswith(("[", "⚠")) for line in lines), width
 
 
@@ -292,6 +294,63 @@ def test_an_answer_cannot_style_or_link_itself() -> None:
     assert "⚠" in shown(lines)
 
 
+ITEMS = (
+    "- 回归时不能外推：叶子输出是训练标签的平均，预测值不会超出训练集标签的范围。",
+    "- 模型体积大，几百棵深树占内存，线上预测慢。",
+)
+
+
+def answered(answer: Answer, width: int) -> list[str]:
+    """The lines of an answer, without its question and its citations."""
+    exchange = Exchange(1, answer.question, state="done", answer=answer)
+    rows = [line.text for line in exchange_lines(exchange, width, Wording("zh"))]
+    return rows[2 : rows.index("", 2) if "" in rows[2:] else None]
+
+
+@pytest.mark.parametrize("width", [24, 38, 60, 100])
+def test_each_item_of_a_quoted_list_begins_a_line_and_hangs_below_its_marker(width: int) -> None:
+    document = note("\n".join(ITEMS))
+    rows = answered(quoting(*((document, item) for item in ITEMS)), width)
+    heads = [n for n, row in enumerate(rows) if row.startswith("  • ")]
+    assert len(heads) == 2 and heads[0] == 0
+    for number, item in enumerate(ITEMS):
+        own = rows[heads[number] : [*heads, len(rows)][number + 1]]
+        assert all(row.startswith("    ") and row[4] != " " for row in own[1:])
+        assert all(cell_len(row) <= width for row in own)
+        assert "".join(row[4:] for row in own) == f"{item[2:]}[{number + 1}]"
+
+
+def test_a_wide_marker_hangs_by_its_width() -> None:
+    items = ("（1）" + "快" * 20 + "。", "（2）省。")
+    document = note("\n".join(items))
+    rows = answered(quoting(*((document, item) for item in items)), 30)
+    assert [row[: row.index("快")] for row in rows[:2]] == ["  （1）", " " * 7]
+    assert rows[-1] == "  （2）省。[2]"
+
+
+def test_a_table_in_an_item_stands_below_its_text() -> None:
+    items = ("- 快：\n\n  | 法 | 秒 |\n  |---|---|\n  | 甲 | 1 |", "- 省。")
+    document = note("\n".join(items))
+    lines = lay_out(
+        answer_blocks(paragraphs(quoting(*((document, i) for i in items))), (1, 2), "x"), 40
+    )
+    assert [line.text.rstrip() for line in lines] == [
+        "• 快：",
+        "",
+        "   法 │ 秒",
+        "  ────┼────",
+        "   甲 │ 1",
+        "  [1]",
+        "• 省。[2]",
+    ]
+
+
+def test_a_model_that_writes_a_list_is_seen_to_write_it() -> None:
+    exchange = Exchange(1, "问", state="writing", text="有二：\n- 快。[1]\n- 省。[2]")
+    rows = [line.text.strip() for line in exchange_lines(exchange, 40, Wording("zh"))]
+    assert rows[2:6] == ["有二：", "", "• 快。[1]", "• 省。[2]"]
+
+
 # -- searching, exporting, words --------------------------------------------------------
 
 
@@ -338,14 +397,14 @@ def test_a_snippet_begins_with_the_sentence_of_the_match() -> None:
 
 
 def test_a_sentence_after_a_formula_begins_a_line_of_its_own() -> None:
-    sentences = [
+    sentences = (
         Sentence("训练误差满足\n\n$$\nx\n$$", (1,)),
         Sentence("它会衰减。", (2,)),
         Sentence("很快。", (3,)),
-    ]
+    )
     rows = [
         "".join(p.text for p in line.pieces).strip()
-        for line in lay_out(answer_blocks(sentences, {1, 2, 3}, "x"), 60)
+        for line in lay_out(answer_blocks([Paragraph(sentences)], {1, 2, 3}, "x"), 60)
     ]
     assert rows[-3:] == ["[1]", "", "它会衰减。[2]很快。[3]"]
 
@@ -356,6 +415,13 @@ def test_an_exported_formula_keeps_its_closing_line(tmp_path: Path) -> None:
     answer = Answer("问", sentences, (citation,), False, "extractive")
     text = export.export(tmp_path, "题", [answer]).read_text(encoding="utf-8")
     assert "误差满足\n\n$$\nx\n$$\n[^1]\n\n它会衰减。[^1]\n" in text
+
+
+def test_an_exported_list_is_a_list(tmp_path: Path) -> None:
+    document = note("\n".join(ITEMS))
+    answer = quoting(*((document, item) for item in ITEMS))
+    text = export.export(tmp_path, "题", [answer]).read_text(encoding="utf-8")
+    assert f"\n\n{ITEMS[0]}[^1]\n{ITEMS[1]}[^2]\n\n[^1]: " in text
 
 
 def test_export_numbers_its_footnotes_over_all_answers(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from notesqa.api import Notes, Status
-    from notesqa.records import Answer, Citation, Passage
+    from notesqa.records import Answer, Citation, Passage, Sentence
     from notesqa.reports import IndexReport
 
 
@@ -75,7 +75,8 @@ def _citation_record(citation: Citation) -> dict[str, Any]:
 
 def print_answer(answer: Answer) -> None:
     """Print an answer in words, with what it cites."""
-    from notesqa.records import with_marks
+    from notesqa.answering.paragraphs import cited, paragraphs
+    from notesqa.records import running_text
     from notesqa.text.script import mostly_english
 
     if answer.nearest:
@@ -85,15 +86,21 @@ def print_answer(answer: Answer) -> None:
             if english
             else "笔记未必回答了这个问题，最接近的是："
         )
-    apart = False
-    for number, sentence in enumerate(answer.sentences):
-        said = with_marks(sentence.text, "".join(f"[{n}]" for n in sentence.citations))
-        if number and (apart or "\n" in said):
-            print()
-        apart = "\n" in said
-        _print_wrapped(said)
-        if not sentence.supported:
-            _print_wrapped(f"⚠ {sentence.reason}", indent=2)
+    apart = began = False
+    for paragraph in paragraphs(answer):
+        lines: list[tuple[Sentence, ...]] = [paragraph.sentences]
+        if not paragraph.marker:
+            # What is doubtful about a sentence stands below it.
+            lines = [(sentence,) for sentence in paragraph.sentences]
+        for line in lines:
+            said = running_text((sentence.text, cited(sentence)) for sentence in line)
+            if began and (apart or "\n" in said):
+                print()
+            apart, began = "\n" in said, True
+            _print_wrapped(said, paragraph.marker)
+            for sentence in line:
+                if not sentence.supported:
+                    _print_wrapped(f"⚠ {sentence.reason}", "  ")
     print_citations(answer)
     if answer.alternative is not None:
         print("\n—— quoted from the notes ——")
@@ -110,24 +117,30 @@ def print_citations(answer: Answer) -> None:
     for citation in answer.citations:
         _print_wrapped(f"[{citation.n}] {citation.title} · {citation.source}")
         if answer.engine != "extractive":
-            _print_wrapped(" ".join(citation.quote.split()), indent=4)
+            _print_wrapped(" ".join(citation.quote.split()), "    ")
 
 
-def _print_wrapped(text: str, indent: int = 0) -> None:
-    """Print text safely; on a terminal wrapped to its width, as Chinese is."""
-    text = shown(text)
+def _print_wrapped(text: str, head: str = "") -> None:
+    """Print text safely behind `head`, below which its further lines begin.
+
+    On a terminal it is wrapped to its width, as Chinese is.
+    """
+    from notesqa.text.terminal import width
+
+    indent = " " * width(head)
+    rows = shown(text).split("\n")
     if not sys.stdout.isatty():
-        print(" " * indent + text)
+        print(f"{head}{rows[0]}", *(f"{indent}{row}" if row else "" for row in rows[1:]), sep="\n")
         return
     import shutil
 
     from notesqa.tui.flow import Piece, wrap
 
     columns = shutil.get_terminal_size().columns
-    head = [Piece(" " * indent)] if indent else []
-    for row in text.split("\n"):
-        for line in wrap([Piece(row)], columns, first=head, rest=head):
-            print(line.text)
+    for row in rows:
+        for line in wrap([Piece(row)], columns, first=[Piece(head)], rest=[Piece(indent)]):
+            print(line.text.rstrip())
+        head = indent
 
 
 def passage_record(passage: Passage) -> dict[str, Any]:

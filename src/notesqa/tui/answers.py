@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +16,7 @@ from notesqa.tui.wording import Wording
 # What sets Markdown and formulas is imported where it is first needed: the app has been
 # painted by then.
 if TYPE_CHECKING:
+    from notesqa.answering.paragraphs import Paragraph
     from notesqa.tui.markdown import Block
 
 State = Literal["searching", "writing", "done", "failed"]
@@ -146,6 +147,7 @@ def _said(
     exchange: Exchange, answer: Answer, scheme: str, cells: int, words: Wording
 ) -> list[Line]:
     """The sentences of an answer, what is doubtful about them, and what they cite."""
+    from notesqa.answering.paragraphs import paragraphs
     from notesqa.tui.layout import lay_out
 
     lines: list[Line] = []
@@ -157,7 +159,7 @@ def _said(
         lines.append(BLANK)
     known = {c.n for c in answer.citations}
     prefix = f"{scheme}:{exchange.number}"
-    lines += lay_out(answer_blocks(answer.sentences, known, prefix), cells)
+    lines += lay_out(answer_blocks(paragraphs(answer), known, prefix), cells)
     doubts = [s for s in answer.sentences if not s.supported]
     if doubts and not answer.refused:
         lines.append(BLANK)
@@ -168,14 +170,30 @@ def _said(
     return lines
 
 
-def answer_blocks(sentences: Sequence[Sentence], known: Iterable[int], prefix: str) -> list[Block]:
-    """The sentences as blocks, each followed by its chips; plain ones run on."""
-    from notesqa.tui.markdown import Block, blocks_of
-
+def answer_blocks(
+    paragraphs: Iterable[Paragraph], known: Iterable[int], prefix: str
+) -> list[Block]:
+    """The sentences as blocks, each followed by its chips; an item hangs below its marker."""
     known = set(known)
     blocks: list[Block] = []
+    count = 0
+    for paragraph in paragraphs:
+        found = _run_on(paragraph.sentences, count, known, prefix)
+        blocks += _hung(found, paragraph) if paragraph.marker else found
+        count += len(paragraph.sentences)
+    # The places are those of the sentences, which nothing refers to.
+    return [_placeless(block) for block in blocks]
+
+
+def _run_on(
+    sentences: Sequence[Sentence], count: int, known: Collection[int], prefix: str
+) -> list[Block]:
+    """Sentences of one paragraph, `count` before them; plain ones run on."""
+    from notesqa.tui.markdown import Block, blocks_of
+
+    blocks: list[Block] = []
     ended = False
-    for index, sentence in enumerate(sentences):
+    for index, sentence in enumerate(sentences, count):
         found = blocks_of(sentence.text)
         chips = [
             Piece(f"[{n}]", "chip", solid=True, link=f"{prefix}:{n}")
@@ -199,8 +217,22 @@ def answer_blocks(sentences: Sequence[Sentence], known: Iterable[int], prefix: s
         blocks.extend(found)
         # Chips below a formula end their line: the next sentence begins a paragraph.
         ended = below
-    # The places are those of the sentences, which nothing refers to.
-    return [_placeless(block) for block in blocks]
+    return blocks
+
+
+def _hung(blocks: Iterable[Block], item: Paragraph) -> Iterator[Block]:
+    """The blocks of an item of a list, beside its marker."""
+    shown = "• " if item.marker == "- " else item.marker
+    head, tight = Piece(shown, "marker"), item.joins
+    indent = Piece(" " * width(shown))
+    for block in blocks:
+        yield replace(
+            block,
+            first=(head, *block.first),
+            rest=(indent, *block.rest),
+            tight=tight or block.tight,
+        )
+        head, tight = indent, False
 
 
 def _placeless(block: Block) -> Block:

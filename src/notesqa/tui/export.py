@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from notesqa.records import Answer, Citation, running_text
+from notesqa.answering.paragraphs import as_markdown
+from notesqa.records import Answer, Citation, Sentence
 from notesqa.text.terminal import safe
 
 
@@ -20,12 +21,12 @@ def to_markdown(title: str, answers: Iterable[Answer]) -> str:
         for citation in answer.citations:
             numbers[citation.n] = len(notes) + 1
             notes.append(_footnote(len(notes) + 1, citation))
-        sentences = []
-        for sentence in answer.sentences:
-            marks = "".join(f"[^{numbers[n]}]" for n in sentence.citations if n in numbers)
-            doubt = "" if sentence.supported else " ⚠"
-            sentences.append((safe(sentence.text), f"{marks}{doubt}"))
-        parts.append(running_text(sentences))
+
+        def marks(sentence: Sentence, numbers: Mapping[int, int] = numbers) -> str:
+            cited = "".join(f"[^{numbers[n]}]" for n in sentence.citations if n in numbers)
+            return cited if sentence.supported else f"{cited} ⚠"
+
+        parts.append(safe(as_markdown(answer, marks)))
     if notes:
         parts.append("\n".join(notes))
     return "\n\n".join(parts) + "\n"

@@ -56,6 +56,8 @@ class Surface(PictureView, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.max_width = max_width
         self.current = ""
+        # What to bring into view once there is room to lay it out.
+        self._awaited: tuple[Section, int, int] | None = None
         self._styles: dict[tuple[str, str], Style] = {}
         # The same over the style of the widget, and what both were worked out for.
         self._inked: dict[tuple[str, str], Style] = {}
@@ -66,6 +68,7 @@ class Surface(PictureView, can_focus=True):
     def show(self, sections: Sequence[Section], *, keep_scroll: bool = False) -> None:
         """Replace everything."""
         self.sections = list(sections)
+        self._awaited = None
         self._lay_out()
         if not keep_scroll:
             self.scroll_to(y=0, animate=False, immediate=True)
@@ -83,6 +86,8 @@ class Surface(PictureView, can_focus=True):
 
     def _lay_out(self) -> None:
         if not self.size.width:
+            # Hidden: what is here now is not to be seen again when it is shown.
+            self._laid_out_for = -1
             return
         width = self.text_width
         self._laid_out_for = width
@@ -108,7 +113,10 @@ class Surface(PictureView, can_focus=True):
         top = self.place_at(round(self.scroll_y))
         at_end = bool(self._lines) and self.is_vertical_scroll_end
         self._lay_out()
-        if at_end:
+        if self._awaited is not None:
+            awaited, self._awaited = self._awaited, None
+            self.scroll_to_place(*awaited)
+        elif at_end:
             self.scroll_end(animate=False, immediate=True)
         elif top is not None:
             self.scroll_to(y=self._line_of(*top), animate=False, immediate=True)
@@ -145,10 +153,14 @@ class Surface(PictureView, can_focus=True):
 
     def scroll_to_line(self, y: int, *, margin: int = 3) -> None:
         """Bring line `y` into view, with some lines above it."""
-        self.scroll_to(y=max(0, y - margin), animate=False, immediate=True)
+        # By force: a bar that these lines need may not be there yet.
+        self.scroll_to(y=max(0, y - margin), animate=False, immediate=True, force=True)
 
     def scroll_to_place(self, section: Section, start: int, end: int) -> None:
-        """Bring a span of the source into view."""
+        """Bring a span of the source into view, be it when that is laid out."""
+        if self._laid_out_for < 0:
+            self._awaited = (section, start, end)
+            return
         y = self.line_at_place(section, start, end)
         if y is not None:
             self.scroll_to_line(y)
