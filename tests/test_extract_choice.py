@@ -213,3 +213,31 @@ def test_what_a_name_is_compared_with_is_quoted_too() -> None:
         ("Timsort", "Timsort 的不同在于先找已经有序的小段。"),
     )
     assert len(said) == 2
+
+
+def test_a_word_that_a_later_passage_mentions_does_not_rule_out_the_first() -> None:
+    first = ("图片对齐", "图片对齐不用仿射变换，因为形状会变。")
+    last = ("采样", "采样的 affine 层可逆。")
+    assert answer("图片对齐为啥不用affine", first, last)[0].startswith("图片对齐不用仿射变换")
+
+
+def test_code_is_quoted_to_who_asks_for_code() -> None:
+    code = "```python\nheapsort(输出, 多大)\n```"
+    text = f"它输出的和输入一样多，heapsort 不改变输出的大小。\n\n{code}"
+    assert not any("python" in said for said in answer("heapsort 的输出多大？", text))
+    assert any("python" in said for said in answer("heapsort 输出的代码多大？", text))
+
+
+def test_an_item_is_quoted_with_what_it_goes_on_to_say() -> None:
+    text = (
+        "- 小文件会占内存：名字多。对策是先合并。\n- 大文件会占内存：块多。\n"
+        "- 空文件会占内存：也有名字。\n- 旧文件会占内存：没人删。"
+    )
+    said = answer("有哪些文件会占内存？", text)
+    assert said[:2] == ["小文件会占内存：名字多。", "对策是先合并。"]
+    assert len(said) == 5
+
+
+def test_what_the_title_names_need_not_be_named_again() -> None:
+    note = ("随机森林", "随机森林是许多随机的树组成的森林。回归时不能外推。")
+    assert answer("随机森林能外推吗？", note) == ["回归时不能外推。"]

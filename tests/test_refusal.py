@@ -13,11 +13,13 @@ from notesqa.answering.refusal import (
     SIGNALS,
     judge,
     names_nobody_has,
+    names_not_quoted,
     refusal_text,
     signals,
 )
 from notesqa.api import Notes
 from notesqa.catalog import ChunkRow
+from notesqa.records import Citation
 from notesqa.retrieval import Hit
 from notesqa.retrieval.features import FEATURES
 from notesqa.retrieval.query import analyse
@@ -29,7 +31,7 @@ ROW = ChunkRow(
     pk=1, id="c", document_pk=1, document_id="d", ordinal=0, start=0, end=1, heading=(), text="x",
     title="t", source="corpus/x.md:1", kind="article", date=None, tags=(), opening="x",
 )  # fmt: skip
-QUERY = analyse("动量系数是多少", Segmenter(), TermTable(()))
+QUERY = analyse("动量系数怎么选", Segmenter(), TermTable(()))
 ASKED_NOTHING = analyse("？", Segmenter(), TermTable(()))
 
 
@@ -113,7 +115,7 @@ def test_an_uncertain_answer_says_so(indexed: Notes, monkeypatch: pytest.MonkeyP
         ("which layers are frozen", "冻结底层", []),
         ("How does Mamba scan?", "线性注意力的状态", ["mamba"]),
         ("BN 推理时怎么办", "批归一化用滑动平均", []),
-        ("动量系数是多少", "别的东西", []),
+        ("动量系数怎么选", "别的东西", []),
     ],
 )
 def test_names_that_no_passage_has(question: str, text: str, missing: list[str]) -> None:
@@ -123,3 +125,47 @@ def test_names_that_no_passage_has(question: str, text: str, missing: list[str])
     assert names_nobody_has(query, found) == missing
     outcome = judge(query, found, extraction(1.0), load_weights()).outcome
     assert outcome == ("nearest" if missing else "answer")
+
+
+def quoting(text: str, passage: str = "c") -> Extraction:
+    citation = Citation(1, passage, "d", "t", "corpus/x.md:1", text, 0, len(text))
+    return replace(extraction(1.0), citations=(citation,))
+
+
+@pytest.mark.parametrize(
+    ("question", "quoted", "outcome"),
+    [
+        ("动量系数是多少", "动量系数常取 0.9。", "answer"),
+        ("动量系数是多少", "动量系数要慢慢调大。", "nearest"),
+        ("哪一年提出的动量法", "动量法在 1964 年提出。", "answer"),
+        ("哪一年提出的动量法", "动量法在 64 个样本上试过。", "nearest"),
+    ],
+)
+def test_who_asks_for_a_number_is_told_where_none_is_quoted(
+    question: str, quoted: str, outcome: str
+) -> None:
+    query = analyse(question, Segmenter(), TermTable(()))
+    assert judge(query, [hit(1.0)], quoting(quoted), load_weights()).outcome == outcome
+
+
+def test_a_name_must_stand_where_something_is_quoted_from() -> None:
+    query = analyse("YOLO 的 MagFace 分支怎样训练", Segmenter(), TermTable(()))
+    texts = {"a": "YOLO 每格预测两个框", "b": "MagFace 用幅度表示质量"}
+    found = [
+        Hit(
+            replace(ROW, id=name, document_id=name, start=0, end=len(text), text=text),
+            1.0,
+            tuple(1.0 for _ in FEATURES),
+        )
+        for name, text in texts.items()
+    ]
+    weights = load_weights()
+    assert not names_nobody_has(query, found)
+    one = replace(extraction(1.0), citations=(Citation(1, "a", "a", "t", "a:1", texts["a"], 0, 5),))
+    both = replace(
+        one, citations=(*one.citations, Citation(2, "b", "b", "t", "b:1", texts["b"], 0, 5))
+    )
+    assert names_not_quoted(query, found, one) == ["magface"]
+    assert not names_not_quoted(query, found, both)
+    assert judge(query, found, one, weights).outcome == "nearest"
+    assert judge(query, found, both, weights).outcome == "answer"

@@ -16,6 +16,7 @@ from notesqa.text.pinyin import homophones
 NOTES = {
     "field.md": "# 感受野\n\n感受野是特征点在输入图像上能看到的区域大小，感受野随层数变大。\n",
     "upsampling.md": "# 上采样\n\n转置卷积放大特征图，并不是卷积的逆运算；边长翻倍。\n",
+    "chain.md": "# 链式法则\n\nBackpropagation 从后往前求导，MambaOut 与 decoders 不用它。\n",
     "forest.md": "# 随机森林\n\n随机森林由许多决策树投票，树多了不会过拟合。\n",
     "longformer.md": "# Longformer\n\nLongformer 用滑动窗口加全局注意力，Transformer 的变体。\n",
     "collapse.md": "# 坍塌\n\n对比学习没有负样本时会坍塌，所有输入的输出都一样。\n",
@@ -47,6 +48,7 @@ def retriever(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
         ("longfromer 用什么", "longformer 用什么", "longformer.md"),
         ("trasnformer 的变体", "transformer 的变体", "longformer.md"),
         ("hadop 的内存", "hadoop 的内存", "hadoop.md"),
+        ("backprop 从哪里开始", "backpropagation 从哪里开始", "chain.md"),
     ],
 )
 def test_a_slip_finds_what_was_meant(
@@ -70,6 +72,8 @@ def test_a_slip_finds_what_was_meant(
         "magface 是什么",  # and MegaFace
         "三百六十五天",
         "longformerxx 是什么",
+        "mamba 是什么",  # and MambaOut
+        "decode 是什么",  # and "decoders"
     ],
 )
 def test_what_is_no_slip_stays(retriever: Retriever, asked: str) -> None:

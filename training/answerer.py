@@ -26,7 +26,8 @@ from notesqa.evaluation import auroc
 from notesqa.retrieval import Retriever
 from training.ranker import build, rows
 
-SPAN_SETS = ("cmrc2018", "drcd_dev", "xquad_zh")
+# With `+t` the titles stand above the texts, as in notes: what they name a sentence need not.
+SPAN_SETS = ("cmrc2018", "drcd_dev", "xquad_zh", "cmrc2018+t", "drcd_dev+t")
 REFUSAL_SETS = ("dl500", "reflection", "javaguide", "tidb_docs", "cmrc2018", "csl")
 QUESTIONS = 240
 FEW = 60
@@ -37,7 +38,7 @@ RETRIEVAL_WEIGHTS = ROOT / "retrieval/weights.json"
 
 def sample(data: Path, name: str, count: int = QUESTIONS) -> list[dict[str, Any]]:
     """The same random questions of a set every time."""
-    questions = list(rows(data / name / "qa.jsonl.gz"))
+    questions = list(rows(data / name.removesuffix("+t") / "qa.jsonl.gz"))
     order = np.random.default_rng(11).permutation(len(questions))[:count]
     return [questions[i] for i in sorted(order)]
 

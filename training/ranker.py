@@ -128,11 +128,12 @@ def build(
 
 
 def sections(data: Path, name: str, only: frozenset[str]) -> Iterator[Document]:
-    """Each section, or each of `only`, as a document without a title."""
-    for row in rows(data / name / "corpus.jsonl.gz"):
+    """Each section, or each of `only`, as a document; with its title where the set is named `+t`."""
+    for row in rows(data / name.removesuffix("+t") / "corpus.jsonl.gz"):
         if not only or row["id"] in only:
             source = Source(f"corpus/{row['id']}.txt")
-            yield Document(row["id"], "", row["text"], "text", (source,))
+            title = row["title"] if name.endswith("+t") else ""
+            yield Document(row["id"], title, row["text"], "text", (source,))
 
 
 def notes(data: Path, name: str) -> Iterator[Document]:

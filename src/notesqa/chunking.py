@@ -36,7 +36,9 @@ _SIZEABLE = 0.25
 _MOST_ATOMS = 120
 
 _BREAK_AT_BLOCK = 0.1
-_BREAK_IN_LIST = 0.7
+_BREAK_IN_LIST = 0.35
+# Numbered: one step alone says little.
+_BREAK_IN_STEPS = 0.7
 _BREAK_IN_TABLE = 0.45
 _BREAK_AT_FORMULA = 0.35
 _BREAK_IN_PARAGRAPH = 0.5
@@ -47,6 +49,7 @@ _MIX_CHILD = 0.35
 _MIX_SIBLING = 0.7
 _MIX_TOP = 1.2
 
+_NUMBERED = re.compile(r"\s*(?:\d+[.)、．]|[（(]\d+[)）]|[①-⑩])")
 # Goes on with the formula above it.
 _EXPLAINS = re.compile(r"\s*(?:其中|式中|这里|此处|即|也就是|where\b|with\b|here\b)", re.IGNORECASE)
 
@@ -218,7 +221,7 @@ def _break_before(text: str, previous: Block | None, block: Block) -> float:
         if ending in "：:" or (block.kind == "formula" and ending not in "。.！!？?；;"):
             return _BREAK_AFTER_COLON
     if previous.kind == block.kind == "item":
-        return _BREAK_IN_LIST
+        return _BREAK_IN_STEPS if _NUMBERED.match(text, block.start) else _BREAK_IN_LIST
     if previous.kind == "formula" and _EXPLAINS.match(text, block.start):
         return _BREAK_BEFORE_WHERE
     if "formula" in (previous.kind, block.kind):

@@ -42,7 +42,7 @@ def completed(
     """What was chosen, with what it cannot be understood without, in the order of the note.
 
     A sentence that begins with "it", a conclusion and a formula bring the sentence before
-    them along; a later sentence of an item, the item's first; of a list that is asked for,
+    them along; a sentence of an item, the item's first and, if it is that, the others; of a list that is asked for,
     be it by its heading, the items between and beside those that were chosen; a lone sentence
     that may only name the matter brings the next one, which goes on.
 
@@ -75,6 +75,8 @@ def completed(
                 add(before)
         for opening in _opening(beside, place, text):
             add(opening)
+        for other in _rest_of_item(beside, place, text):
+            add(other)
         if query.kind in _ENUMERATING or span.headed:
             items = _list_of(beside, place, text)
             numbered = bool(items) and not text.startswith(("-", "*", "+"), items[0].start)
@@ -124,6 +126,20 @@ def _opening(beside: Sequence[Span], place: int, text: str) -> list[Span]:
     said = text[beside[first].start : beside[first].end]
     opens = first < place and LIST_ITEM.match(said) and not asks(said)
     return [beside[first]] if opens else []
+
+
+def _rest_of_item(beside: Sequence[Span], place: int, text: str) -> list[Span]:
+    """What a list item goes on to say after its first sentence."""
+    first = beside[place]
+    if not LIST_ITEM.match(text[first.start : first.end]):
+        return []
+    last = place
+    while last + 1 < len(beside):
+        gap = text[beside[last].end : beside[last + 1].start]
+        if gap.strip() or "\n" in gap:
+            break
+        last += 1
+    return list(beside[place + 1 : last + 1])
 
 
 def _next(beside: Sequence[Span], span: Span, passages: Sequence[Passage]) -> list[Span]:

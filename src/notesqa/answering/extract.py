@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from notesqa.answering.context import both_sides, completed, ordered
 from notesqa.answering.followups import subjects
-from notesqa.answering.naming import names_of, passages_with
+from notesqa.answering.naming import has_one, names_of, passages_with, written_as_name
 from notesqa.answering.spans import LIST_ITEM, MOST_CHARACTERS, Span, spans_of
 from notesqa.answering.standing import (
     asks,
@@ -30,6 +30,7 @@ from notesqa.answering.standing import (
 from notesqa.records import Citation, Passage, Sentence
 from notesqa.retrieval.features import CUES, best_idf, longest_common, met, squeeze
 from notesqa.retrieval.query import Query
+from notesqa.retrieval.terms import Concept
 from notesqa.text.normalize import normalize
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ SENTENCE_FEATURES = (
     "context_coverage",
     "title_coverage",
     "gram_coverage",
+    "open_coverage",
     "longest_common",
     "cosine",
     "passage",
@@ -65,6 +67,9 @@ _ASKS_RATE = re.compile(r"率|精度|百分|比例|占比|accuracy|percent|ratio
 _NUMBER = re.compile(
     r"(?<![\d.a-z_])(?<![a-z]-)(?<!_\{)(?!(?:1[89]|20)\d\d年?(?!\d))\d"
     r"|[一二三四五六七八九十百千万亿两]+[个种倍次层步类维类项条]|="
+)
+_ASKS_CODE = re.compile(
+    r"代码|实现|怎么写|怎么用|用法|\b(?:code|implement\w*|snippet|python|pytorch|numpy)\b"
 )
 _ASKS_COST = re.compile(r"复杂度|\bcomplexity\b")
 _COST = re.compile(
@@ -127,11 +132,11 @@ def score_sentences(
     ]
     if not query.chinese or query.kind in _TOLD_AFTERWARDS:
         _carry_names([number for number, _, _ in places], texts, found)
-    # A name that only a late passage has is hardly what the question is about, and beside one
-    # name there may be a Chinese one that the first is compared with.
     names = names_of(query)
     named = passages_with(names, passages[:_MOST_PASSAGES])
-    decides = min(named, default=_EARLY) < _EARLY and (query.kind != "compare" or len(names) > 1)
+    # Beside one name there may be a Chinese one that the first is compared with.
+    several = query.kind != "compare" or len(names) > 1
+    decides = several and _about(query, names, named, passages)
     forms = _asked_after(query)
     asking = [_asking_sections(query, passage) for passage in passages[:_MOST_PASSAGES]]
     headed = [
@@ -139,6 +144,7 @@ def score_sentences(
         for (number, start, _), text in zip(places, texts, strict=True)
     ]
     told_there = any(headed)
+    wants_code = _ASKS_CODE.search(query.normalized) is not None
     two = query.kind == "compare" and len(subjects(query.text)) == 2
     subject = [two and _named(query, passage.title) > 0 for passage in passages[:_MOST_PASSAGES]]
     spans = []
@@ -157,7 +163,9 @@ def score_sentences(
             worth = -math.inf  # it speaks of another thing
         if query.defines and introduces(text, forms):
             worth += _INTRODUCES_IT
-        if told_there and not under:
+        if text.startswith("```") and not wants_code:
+            worth -= _CODE
+        if told_there and not under and values["coverage"] < 1.0:
             worth = -math.inf  # it stands under another heading
         if any(subject) and not subject[number]:
             worth -= _IN_PASSING
@@ -166,11 +174,28 @@ def score_sentences(
     return spans
 
 
+def _about(
+    query: Query, names: Sequence[Concept], named: Container[int], passages: Sequence[Passage]
+) -> bool:
+    """Whether what has none of the names in a question is about another thing.
+
+    Of a word in small letters that a later passage only mentions, that is not said.
+    """
+    early = range(min(_EARLY, len(passages)))
+    proper = [name for name in names if written_as_name(name.surface, query)]
+    return 0 in named or any(
+        n in named and (proper or has_one(names, f"{passages[n].title} {passages[n].heading}"))
+        for n in early
+    )
+
+
 # In the unit of the score, in which the best sentence of a passage leads the next by about 1.
 _SAYS_NOTHING = 12.0
 _INTRODUCES_IT = 3.0
 # What the note on a third thing says of two that are compared.
 _IN_PASSING = 2.0
+# Code shares many words with a question and says little to who does not ask for it.
+_CODE = 4.0
 
 
 def _asking_sections(query: Query, passage: Passage) -> list[tuple[int, int]]:
@@ -234,11 +259,12 @@ def _carry_names(
     chosen otherwise: of a question without Chinese, names are all that Chinese sentences
     can share. A row or an item has a topic of its own.
     """
-    own = [values["gram_coverage"] for values in found]
-    for i in range(1, len(found)):
-        apart = LIST_ITEM.match(texts[i]) or texts[i].startswith("|")
-        if numbers[i] == numbers[i - 1] and not apart:
-            found[i]["gram_coverage"] = max(own[i], _CARRIED * own[i - 1])
+    for name in ("gram_coverage", "open_coverage"):
+        own = [values[name] for values in found]
+        for i in range(1, len(found)):
+            apart = LIST_ITEM.match(texts[i]) or texts[i].startswith("|")
+            if numbers[i] == numbers[i - 1] and not apart:
+                found[i][name] = max(own[i], _CARRIED * own[i - 1])
 
 
 def _values(
@@ -248,7 +274,7 @@ def _values(
     own_squeezed = squeeze(own)
     around = normalize(f"{passage.title} {passage.heading}")
     around_squeezed = squeeze(around)
-    total = inside = above = either = 0.0
+    total = inside = above = either = left = met_of_left = 0.0
     for concept in query.concepts:
         weight = best_idf(concept.all_forms, idf)
         _, here = met(own, own_squeezed, concept)
@@ -257,22 +283,36 @@ def _values(
         inside += weight * here
         above += weight * there
         either += weight * max(here, there)
+        if there == 0.0:
+            left += weight
+            met_of_left += weight * here
     total = total or 1.0
-    grams = len(query.own_grams) or 1
+    if query.chinese:
+        grams = query.own_grams
+        # What the title names need not be named again.
+        left_grams = [gram for gram in grams if gram not in around_squeezed] or grams
+        gram_coverage = _share(grams, own_squeezed)
+        open_coverage = _share(left_grams, own_squeezed)
+    else:
+        gram_coverage = inside / total
+        open_coverage = met_of_left / left if left else gram_coverage
     content = squeeze(query.content)
     return {
         "coverage": inside / total,
         "context_coverage": either / total,
         "title_coverage": above / total,
-        "gram_coverage": sum(g in own_squeezed for g in query.own_grams) / grams
-        if query.chinese
-        else inside / total,
+        "gram_coverage": gram_coverage,
+        "open_coverage": open_coverage,
         "longest_common": longest_common(content, own_squeezed) / (len(content) or 1),
         "cue": _cue(query, own),
-        "number": _number(query, own),
+        "number": meets_number(query, own),
         "short": 1.0 if len(own_squeezed) < 10 else 0.0,
         "question": 1.0 if own.rstrip().endswith("?") else 0.0,
     }
+
+
+def _share(grams: Sequence[str], squeezed: str) -> float:
+    return sum(gram in squeezed for gram in grams) / (len(grams) or 1)
 
 
 def _cue(query: Query, text: str) -> float:
@@ -286,7 +326,7 @@ def _cue(query: Query, text: str) -> float:
     return _SET_APART if query.kind == "formula" and _DISPLAYED.search(text) else 1.0
 
 
-def _number(query: Query, text: str) -> float:
+def meets_number(query: Query, text: str) -> float:
     """How well a sentence meets a question for a number: 1 of the kind asked for, 0 none."""
     if query.kind == "when":
         return 1.0 if _YEAR.search(text) else 0.0

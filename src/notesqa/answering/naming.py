@@ -48,14 +48,23 @@ def stands_in(name: Concept, text: str, squeezed: str) -> bool:
     return squeeze(name.surface) in squeezed or met(text, squeezed, name)[0] >= 0
 
 
-def _is_name(word: str, query: Query) -> bool:
+def written_as_name(word: str, query: Query) -> bool:
+    """Whether a question has a word with a capital."""
+    written = _written(word, query)
+    return bool(written) and not written.islower()
+
+
+def _written(word: str, query: Query) -> str:
     at = query.text.lower().find(word)
-    written = query.text[at : at + len(word)] if at >= 0 else ""
-    if not _NAME.fullmatch(word) and not _INITIALS.fullmatch(written):
+    return query.text[at : at + len(word)] if at >= 0 else ""
+
+
+def _is_name(word: str, query: Query) -> bool:
+    if not _NAME.fullmatch(word) and not _INITIALS.fullmatch(_written(word, query)):
         return False
-    capital = bool(written) and not written.islower()
+    capital = written_as_name(word, query)
     if query.chinese:
         # Performer is no performer.
         return capital or not known_word(word)
     # Among English words, names are those that are written as such.
-    return at > 0 and capital and not known_word(word)
+    return query.text.lower().find(word) > 0 and capital and not known_word(word)

@@ -13,12 +13,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from notesqa.answering.extract import SENTENCE_FEATURES, Extraction
+from notesqa.answering.extract import SENTENCE_FEATURES, Extraction, meets_number
 from notesqa.answering.naming import names_of, stands_in
+from notesqa.catalog import ChunkRow
+from notesqa.records import Citation
 from notesqa.retrieval import Hit
 from notesqa.retrieval.features import squeeze
 from notesqa.retrieval.query import Query
 from notesqa.retrieval.ranking import Weights, logistic
+from notesqa.retrieval.terms import Concept
 from notesqa.text.normalize import normalize
 from notesqa.text.script import mostly_english
 
@@ -115,7 +118,8 @@ def judge(
     probability = logistic(total)
     if probability < weights.threshold:
         return Judgement("refuse", probability, found)
-    if probability < weights.nearest or names_nobody_has(query, hits):
+    unmet = names_nobody_has(query, hits) or names_not_quoted(query, hits, extraction)
+    if probability < weights.nearest or unmet or _lacks_number(query, extraction):
         return Judgement("nearest", probability, found)
     return Judgement("answer", probability, found)
 
@@ -126,13 +130,31 @@ def names_nobody_has(query: Query, hits: Sequence[Hit]) -> list[str]:
     Whoever asks about MagFace where the notes know ArcFace only is not told of ArcFace
     as if that were the answer. Everyday English words are no names.
     """
-    names = names_of(query)
+    return _missing(names_of(query), hits[:_LOOKED_AT])
+
+
+def names_not_quoted(query: Query, hits: Sequence[Hit], extraction: Extraction) -> list[str]:
+    """Names in the question that no passage has from which something is quoted.
+
+    The v3 of another model's name does not make an answer about YOLO one about YOLO v3. Of
+    two that are compared the notes may know one only.
+    """
+    if query.kind == "compare" or not extraction.citations:
+        return []
+    quoted = [hit for hit in hits if any(_holds(hit.row, c) for c in extraction.citations)]
+    return _missing(names_of(query), quoted) if quoted else []
+
+
+def _holds(row: ChunkRow, citation: Citation) -> bool:
+    """Whether a quotation is from a chunk, or from a passage that begins with it."""
+    overlaps = row.start < citation.end and citation.start < row.end
+    return row.id == citation.chunk_id or (row.document_id == citation.document_id and overlaps)
+
+
+def _missing(names: Sequence[Concept], hits: Sequence[Hit]) -> list[str]:
     if not names:
         return []
-    texts = [
-        normalize(" ".join((hit.row.title, *hit.row.heading, hit.row.text)))
-        for hit in hits[:_LOOKED_AT]
-    ]
+    texts = [normalize(" ".join((hit.row.title, *hit.row.heading, hit.row.text))) for hit in hits]
     squeezed = [squeeze(text) for text in texts]
     return [
         concept.surface
@@ -141,3 +163,10 @@ def names_nobody_has(query: Query, hits: Sequence[Hit]) -> list[str]:
             stands_in(concept, text, packed) for text, packed in zip(texts, squeezed, strict=True)
         )
     ]
+
+
+def _lacks_number(query: Query, extraction: Extraction) -> bool:
+    """Whether a number or a date is asked for, and nothing that is quoted has one."""
+    if query.kind not in ("number", "when"):
+        return False
+    return not any(meets_number(query, normalize(c.quote)) for c in extraction.citations)

@@ -39,6 +39,8 @@ _HEAP_BYTES = 64 << 20
 _ANALYZER = "notesqa"
 # A slip is one or two letters of a word that is long enough to be told from others.
 _SLIP_LENGTH = 2
+# "backpropagation", "backpropagated", … : more of them are no forms of one word.
+_MOST_FORMS = 8
 _SLIP_CUTOFF = 0.8
 _MOST_SIMILAR = 3000
 _MOST_SINGLE = 200
@@ -409,6 +411,14 @@ class LexicalEngine(Follower[_Words]):
         # Letters that only changed places first: "trasnformer" is no slip of "transnormer".
         letters = sorted(word)
         return next((term for term in near if sorted(term) == letters), near[0] if near else "")
+
+    def whole_word(self, beginning: str) -> str:
+        """The only indexed word that begins so, its own longer forms aside, or nothing."""
+        with self._searching() as words:
+            found = words.searcher.terms_with_prefix("words", beginning, limit=_MOST_FORMS)
+        shortest = min((term for term, _ in found), key=len, default="")
+        only = len(found) < _MOST_FORMS and all(term.startswith(shortest) for term, _ in found)
+        return shortest if only else ""
 
     def _starting(self, letter: str) -> KnownWords:
         """The most frequent words with that first letter."""

@@ -26,14 +26,14 @@ Kind = Literal[
 _KINDS: tuple[tuple[Kind, str], ...] = (
     # 比较 before an adjective is "rather".
     ("compare", r"区别|差别|不同|异同|对比|比较(?:一下|[这两]|[,。?、]|$)|[和与跟同].{1,20}比较|有何区别|"
-                r"相比|优于|还是|关系|联系|"
+                r"相比|优于|(?<!怎么)(?<!什么)(?<!为啥)(?<!咋)还是|关系|联系|"
                 r"\b(?:differences?|differ|compare[ds]?|comparison|versus|vs|unlike|better than)\b"),
     ("pros", r"优缺点|优点|缺点|优势|劣势|好处|坏处|利弊|不足|局限|"
              r"\b(?:advantages?|disadvantages?|pros|cons|benefits?|drawbacks?|limitations?)\b"),
     ("why", r"为什么|为何|为啥|为甚么|原因|缘故|干嘛要|何以|凭什么|怎么会|咋会|\bwhy\b|\breasons?\b"),
-    ("number", r"多少|几[个种层次步类维倍项条章年月]|多大|多长|多高|多快|多久|百分之几|"
+    ("number", r"多少|(?<!哪)几[个种层次步类维倍项条章年月]|多大|多长|多高|多快|多久|百分之几|"
                r"\bhow (?:many|much|large|big|long|fast|often)\b"),
-    ("when", r"什么时候|何时|哪[一]?年|哪[一]?天|几月|什么时间|哪个年代|\bwhen\b|\bwhat year\b"),
+    ("when", r"什么时候|何时|哪[一]?年|哪[一]?天|几月|什么时间|哪个年代|^when\b|\bwhat year\b"),
     ("who", r"谁|哪[些位个]?人|作者是|由谁|哪家|\bwho(?:se|m)?\b"),
     # "Which equation" asks for a name.
     ("formula", r"公式|表达式|(?<!哪个)(?<!哪种)(?<!什么)方程|式子|递推式|怎么表示|如何表示|怎么写|写出来|目标函数是|定义式|"

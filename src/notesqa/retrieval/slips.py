@@ -1,8 +1,9 @@
 """Slips of the keyboard in a question, put right by what the notes and the term table know.
 
-Two kinds are looked for, where what stands there occurs nowhere in the notes: a Latin word
-with a letter wrong or out of place ("trasnformer"), and a Chinese character in the place of
-one that sounds the same ("感守野"), as pinyin keyboards leave them.
+Three kinds are looked for, where what stands there occurs nowhere in the notes: a Latin word
+with a letter wrong or out of place ("trasnformer"), one that was broken off ("backprop"), and
+a Chinese character in the place of one that sounds the same ("感守野"), as pinyin keyboards
+leave them.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from notesqa.text.pinyin import homophones
 from notesqa.text.segment import singulars
 
 _SHORTEST_LATIN = 5
+# A letter or two at the end make another form: "decode" and "decoder".
+_SHORTEST_REST = 3
 _LONGEST_HAN = 6
 _SHORT = 2
 _VOWELS = frozenset("aeiouy")
@@ -35,6 +38,9 @@ class Vocabulary(Protocol):
     def similar_word(self, word: str) -> str:
         """The indexed Latin word that `word` is most likely a slip of, or nothing."""
 
+    def whole_word(self, beginning: str) -> str:
+        """The only indexed word that begins so, its own longer forms aside, or nothing."""
+
 
 def put_right(query: Query, vocabulary: Vocabulary, terms: TermTable) -> str:
     """The normalised question, with its slips put right."""
@@ -51,12 +57,21 @@ def put_right(query: Query, vocabulary: Vocabulary, terms: TermTable) -> str:
             right = vocabulary.similar_word(word)
             if right and _one_slip(word, right) and right not in singulars(word):
                 latin[word] = right
+            elif (whole := vocabulary.whole_word(word)) and _broken_off(word, whole, vocabulary):
+                latin[word] = whole
     text = query.normalized
     if latin:
         text = _LATIN_RUN.sub(lambda match: latin.get(match[0], match[0]), text)
     for written, meant in _sounding_alike(query, vocabulary, terms):
         text = text.replace(written, meant)
     return text
+
+
+def _broken_off(written: str, whole: str, vocabulary: Vocabulary) -> bool:
+    """Whether the rest of a word is no word itself: LlamaIndex is no longer form of Llama."""
+    rest = whole[len(written) :]
+    alone = known_word(rest) or vocabulary.frequency("words", rest)
+    return len(rest) >= _SHORTEST_REST and not alone
 
 
 def _one_slip(written: str, meant: str) -> bool:
