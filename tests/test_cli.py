@@ -104,6 +104,8 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_version() -> None:
     done = notesqa("--version")
     assert (done.returncode, done.stdout) == (0, f"notesqa {__version__}\n")
+    module = [sys.executable, "-m", "notesqa", "--version"]
+    assert subprocess.check_output(module, text=True) == done.stdout
 
 
 def helps(command: str | None) -> str:
