@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from notesqa.answering.paragraphs import Paragraph, paragraphs
-from notesqa.records import Answer, Citation, Sentence
+from notesqa.records import Answer, Citation, Paragraph, Sentence, paragraphs
 from notesqa.text.latex import formulas
 from notesqa.text.terminal import safe
 from notesqa.tui import export, flow, queries

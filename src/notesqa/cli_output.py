@@ -75,8 +75,7 @@ def _citation_record(citation: Citation) -> dict[str, Any]:
 
 def print_answer(answer: Answer) -> None:
     """Print an answer in words, with what it cites."""
-    from notesqa.answering.paragraphs import cited, paragraphs
-    from notesqa.records import running_text
+    from notesqa.records import cited, paragraphs, running_text
     from notesqa.text.script import mostly_english
 
     if answer.nearest:

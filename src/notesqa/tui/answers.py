@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal
 
 from notesqa.errors import NotesqaError
-from notesqa.records import Answer, Citation, Passage, Sentence
+from notesqa.records import Answer, Citation, Paragraph, Passage, Sentence, paragraphs
 from notesqa.text.terminal import clip, safe, width
 from notesqa.tui.flow import BLANK, NO_PLACE, Line, Piece, wrap
 from notesqa.tui.wording import Wording
@@ -16,7 +16,6 @@ from notesqa.tui.wording import Wording
 # What sets Markdown and formulas is imported where it is first needed: the app has been
 # painted by then.
 if TYPE_CHECKING:
-    from notesqa.answering.paragraphs import Paragraph
     from notesqa.tui.markdown import Block
 
 State = Literal["searching", "writing", "done", "failed"]
@@ -147,7 +146,6 @@ def _said(
     exchange: Exchange, answer: Answer, scheme: str, cells: int, words: Wording
 ) -> list[Line]:
     """The sentences of an answer, what is doubtful about them, and what they cite."""
-    from notesqa.answering.paragraphs import paragraphs
     from notesqa.tui.layout import lay_out
 
     lines: list[Line] = []

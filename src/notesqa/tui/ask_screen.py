@@ -372,10 +372,8 @@ class AskScreen(Screen[None]):
 
     def action_copy_answer(self) -> None:
         """The answer to the clipboard."""
-        from notesqa.answering.paragraphs import as_markdown
-
         exchange = self._exchange_in_view()
-        text = as_markdown(exchange.answer) if exchange and exchange.answer else ""
+        text = exchange.answer.text if exchange and exchange.answer else ""
         self.notes_app.copy(text, "the_answer")
 
     def action_copy_quote(self) -> None:

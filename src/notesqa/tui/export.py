@@ -6,8 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from notesqa.answering.paragraphs import as_markdown
-from notesqa.records import Answer, Citation, Sentence
+from notesqa.records import Answer, Citation, Sentence, as_markdown
 from notesqa.text.terminal import safe
 
 

@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from notesqa.answering.paragraphs import as_markdown, paragraphs
-from notesqa.records import Answer
+from notesqa.records import Answer, as_markdown, paragraphs
 from tests.quoting import note, quoting
 
 LIST = note("""训练误差与测试误差相差太大。
@@ -120,6 +119,12 @@ def test_as_markdown_an_item_keeps_its_formula() -> None:
     )
 
 
-def test_without_items_it_reads_as_the_answers_own_text() -> None:
+def test_without_items_an_answer_runs_on() -> None:
     answer = quoting((LIST, "学习曲线也能看出来。"), (LIST, "还要看方差。"))
-    assert as_markdown(answer) == answer.text
+    assert answer.text == "学习曲线也能看出来。[1]还要看方差。[2]"
+
+
+def test_the_text_of_an_answer_has_its_items_on_lines() -> None:
+    conditions = note("条件有二：\n1. 凸。\n2. 有界。")
+    answer = quoting((conditions, "1. 凸。"), (conditions, "2. 有界。"))
+    assert answer.text.split("\n") == ["1. 凸。[1]", "2. 有界。[2]"]
