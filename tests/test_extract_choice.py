@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from notesqa.answering.extract import extract
+from notesqa.answering.extract import extract, nearest
 from notesqa.answering.spans import spans_of
 from notesqa.records import Passage
 from notesqa.retrieval.query import analyse
@@ -241,3 +241,32 @@ def test_an_item_is_quoted_with_what_it_goes_on_to_say() -> None:
 def test_what_the_title_names_need_not_be_named_again() -> None:
     note = ("随机森林", "随机森林是许多随机的树组成的森林。回归时不能外推。")
     assert answer("随机森林能外推吗？", note) == ["回归时不能外推。"]
+
+
+def test_a_character_within_a_word_of_a_heading_does_not_ask() -> None:
+    text = (
+        "## S4 与正交多项式\n\nS4 用正交基记住过去。\n\n## 选择\n\nMamba 多了选择：参数随输入变。"
+    )
+    assert "Mamba 多了选择：参数随输入变。" in answer("Mamba 比 S4 多什么？", ("Mamba", text))
+
+
+def test_who_asks_how_gets_the_remedy_not_the_table_of_methods() -> None:
+    table = "| 方法 | 棋盘纹 |\n|---|---|\n| 转置卷积 | 有 |\n| 插值 | 没有 |"
+    text = f"{table}\n\n对付棋盘纹的办法：让核的大小是步长的倍数。"
+    query = analyse("棋盘纹怎么去掉？", SEGMENTER, TERMS)
+    passage = Passage(1, 3.0, "c", "d", "题", "corpus/a.md:1", "", text, 0, len(text))
+    best = extract(query, [passage], dict.fromkeys(query.words, 2.0), None).ranked[0]
+    assert text[best.start : best.end].startswith("对付棋盘纹的办法")
+
+
+def test_the_nearest_is_quoted_with_what_is_likeliest_in_its_passage() -> None:
+    query = analyse("动量系数的初值怎么选？", SEGMENTER, TERMS)
+    text = "动量系数的初值很要紧。天气很好。鸟在叫。选动量系数要看批的大小。"
+    elsewhere = "动量系数的选法很多。"
+    passages = [
+        Passage(n, 3.0, f"c{n}", f"d{n}", "题", "corpus/a.md:1", "", t, 0, len(t))
+        for n, t in enumerate((text, elsewhere), 1)
+    ]
+    found = extract(query, passages, dict.fromkeys(query.words, 2.0), None)
+    quoted = [s.text for s in nearest(query, passages, found).sentences]
+    assert quoted == ["动量系数的初值很要紧。", "选动量系数要看批的大小。"]

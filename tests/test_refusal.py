@@ -139,6 +139,10 @@ def quoting(text: str, passage: str = "c") -> Extraction:
         ("动量系数是多少", "动量系数要慢慢调大。", "nearest"),
         ("哪一年提出的动量法", "动量法在 1964 年提出。", "answer"),
         ("哪一年提出的动量法", "动量法在 64 个样本上试过。", "nearest"),
+        ("动量法什么时候提出的", "动量法在 64 个样本上试过。", "nearest"),
+        ("动量法什么时候不收敛", "学习率太大时动量法不收敛。", "answer"),
+        ("动量法有多少参数", "动量法多存一个缓冲。", "nearest"),
+        ("微调的学习率小多少", "学习率小一到两个数量级。", "answer"),
     ],
 )
 def test_who_asks_for_a_number_is_told_where_none_is_quoted(
@@ -169,3 +173,35 @@ def test_a_name_must_stand_where_something_is_quoted_from() -> None:
     assert not names_not_quoted(query, found, both)
     assert judge(query, found, one, weights).outcome == "nearest"
     assert judge(query, found, both, weights).outcome == "answer"
+
+
+def test_the_number_of_another_thing_is_no_answer() -> None:
+    query = analyse("MagFace 的间隔是多少", Segmenter(), TermTable(()))
+    texts = {"a": "ArcFace 的间隔是 0.5", "b": "MagFace 的间隔随幅度变"}
+    found = [
+        Hit(replace(ROW, id=n, document_id=n, end=len(t), text=t), 1.0, (1.0,) * len(FEATURES))
+        for n, t in texts.items()
+    ]
+    quotes = [Citation(1, n, n, "t", f"{n}:1", t, 0, len(t)) for n, t in texts.items()]
+    both = replace(extraction(1.0), citations=tuple(quotes))
+    assert not names_not_quoted(query, found, both)
+    assert judge(query, found, both, load_weights()).outcome == "nearest"
+
+
+@pytest.mark.parametrize(
+    ("question", "text", "missing"),
+    [
+        ("FlashAttention-3 快多少", "FlashAttention 第二版更快", ["flashattention3"]),
+        ("FlashAttention-3 快多少", "FlashAttention-3 更快", []),
+        ("YOLOv3 快多少", "YOLO v3 更快", []),
+        ("vq-vae 怎样取码", "VAE 采样", ["vqvae"]),
+    ],
+)
+def test_a_version_or_a_joined_name_is_met_by_itself(
+    question: str, text: str, missing: list[str]
+) -> None:
+    terms = TermTable([("快速注意力", "FlashAttention", "")])
+    query = analyse(question, Segmenter(), terms)
+    found = [Hit(replace(ROW, text=text), 1.0, (1.0,) * len(FEATURES))]
+    assert set(missing) <= set(names_nobody_has(query, found))
+    assert bool(missing) == bool(names_nobody_has(query, found))

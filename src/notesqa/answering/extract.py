@@ -12,7 +12,7 @@ import json
 import math
 import re
 from collections.abc import Container, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
@@ -53,6 +53,7 @@ SENTENCE_FEATURES = (
     "question",
 )
 
+_COVERAGE_FEATURE = SENTENCE_FEATURES.index("coverage")
 _NUMBER_FEATURE = SENTENCE_FEATURES.index("number")
 _MOST_PASSAGES = 5
 _EARLY = 3
@@ -61,12 +62,24 @@ _LEAD = re.compile(r"^\s*(?:>\s*)*(?:#{1,6}\s+|[-*+]\s+|\d+[.)、．]\s+)?")
 # What a number that answers looks like, by what is asked: a year is no accuracy.
 _YEAR = re.compile(r"(?:1[89]|20)\d\d(?!\d)|\d+\s?月")
 _RATE = re.compile(r"\d\s?%|(?<!\d)0\.\d|百分之|\d\s?个百分点")
-_ASKS_RATE = re.compile(r"率|精度|百分|比例|占比|accuracy|percent|ratio|rate\b|precision|recall")
+_ASKS_RATE = re.compile(
+    r"(?<!学习)率|精度|百分|比例|占比|accuracy|percent|ratio|rate\b|precision|recall"
+)
 # The digit of a name, of an index or of a list's item is none: GPT-2, L1, x_0. What
 # something equals may be a formula.
+_ONE = re.compile(r"(?<![十百千万第])一[个种类项条步次]")
 _NUMBER = re.compile(
     r"(?<![\d.a-z_])(?<![a-z]-)(?<!_\{)(?!(?:1[89]|20)\d\d年?(?!\d))\d"
     r"|[一二三四五六七八九十百千万亿两]+[个种倍次层步类维类项条]|="
+)
+# "When does it not converge" asks for a condition.
+_CAME = (
+    r"发明|提出|发布|发表|诞生|推出|开源|问世|成立|出[来的]|invented|proposed|introduced|"
+    r"released|published|created"
+)
+_ASKS_DATE = re.compile(
+    r"哪一?年|何年|哪一?天|几月|几号|年代|what year|"
+    rf"(?:什么时候|什么时间|何时|^when\b).{{0,30}}?(?:{_CAME})|(?:{_CAME}).{{0,6}}(?:什么时候|什么时间|何时)"
 )
 _ASKS_CODE = re.compile(
     r"代码|实现|怎么写|怎么用|用法|\b(?:code|implement\w*|snippet|python|pytorch|numpy)\b"
@@ -165,12 +178,17 @@ def score_sentences(
             worth += _INTRODUCES_IT
         if text.startswith("```") and not wants_code:
             worth -= _CODE
-        if told_there and not under and values["coverage"] < 1.0:
-            worth = -math.inf  # it stands under another heading
+        if told_there and not under:
+            # It stands under another heading; but what says all that is asked may be said too.
+            whole = values["coverage"] == 1.0
+            worth = worth if whole else -math.inf
         if any(subject) and not subject[number]:
             worth -= _IN_PASSING
         spans.append(Span(number, start, end, row, total, worth, under))
-    spans.sort(key=lambda span: (-span.worth, span.passage, span.start))
+    if told_there:
+        most = max(span.worth for span in spans if span.headed)
+        spans = [replace(span, worth=min(span.worth, most)) for span in spans]
+    spans.sort(key=lambda span: (-span.worth, not span.headed, span.passage, span.start))
     return spans
 
 
@@ -201,6 +219,9 @@ _CODE = 4.0
 def _asking_sections(query: Query, passage: Passage) -> list[tuple[int, int]]:
     """Where in a passage headings ask for all that its title leaves open of a question."""
     asked = len(query.concepts)
+    # A single character stands in many other words.
+    if any(len(c.surface) == 1 and not c.surface.isascii() for c in query.concepts):
+        return []
     if not 0 < _named(query, passage.title) < asked:
         return []
     sections = [(0, passage.heading)]
@@ -242,6 +263,7 @@ def _alone(text: str) -> float:
     return -_SAYS_NOTHING if points_elsewhere(text) or asks(text) or breaks_off(text) else 0.0
 
 
+_HELPS = re.compile(r"办法|对策|做法|改用|改成|补救|避免|防止|消除")
 _SET_APART = 4.0
 _DISPLAYED = re.compile(r"\$\$|\\\[|\\begin")
 # What causes a thing, or helps against it, is told in the sentence after the one that names it.
@@ -321,22 +343,35 @@ def _cue(query: Query, text: str) -> float:
     Who asks for a formula wants one that is set apart more than one in the line.
     """
     cue = CUES.get(query.kind)
+    if query.kind == "how":
+        if text.startswith("|"):
+            return 0.0  # "Method" heads a column.
+        if _HELPS.search(text):
+            return 1.0
     if not cue or not cue.search(text):
         return 0.0
     return _SET_APART if query.kind == "formula" and _DISPLAYED.search(text) else 1.0
 
 
+def asks_number(query: Query) -> bool:
+    """Whether a number or a date is asked for."""
+    if query.kind == "when":
+        return _ASKS_DATE.search(query.normalized) is not None
+    return query.kind == "number"
+
+
 def meets_number(query: Query, text: str) -> float:
     """How well a sentence meets a question for a number: 1 of the kind asked for, 0 none."""
     if query.kind == "when":
-        return 1.0 if _YEAR.search(text) else 0.0
+        return 1.0 if asks_number(query) and _YEAR.search(text) else 0.0
     if _ASKS_COST.search(query.normalized):
         return 1.0 if _COST.search(text) else 0.0
     if query.kind != "number":
         return 0.0
     if _ASKS_RATE.search(query.normalized):
         return 1.0 if _RATE.search(text) else 0.3 if _NUMBER.search(text) else 0.0
-    return 1.0 if _NUMBER.search(_LEAD.sub("", text, count=1)) else 0.0
+    # "A head of its own" counts nothing.
+    return 1.0 if _NUMBER.search(_ONE.sub("", _LEAD.sub("", text, count=1))) else 0.0
 
 
 # How many sentences at most, and how far below the best one in score. A fact is one
@@ -352,8 +387,8 @@ _BREADTH = {
     "formula": (3, 2.0),
     "other": (3, 2.0),
 }
-# By how much, in score, a neighbour of the best sentence comes before one elsewhere.
-_NEIGHBOUR = 3.0
+# By how much, in score, another sentence of the best one's passage comes before one elsewhere.
+_BESIDE = 3.0
 _NEAR_MARGIN = 2.5
 _SEVERAL = frozenset(("list", "compare", "pros"))
 
@@ -382,21 +417,17 @@ def extract(
 def nearest(query: Query, passages: Sequence[Passage], extraction: Extraction) -> Extraction:
     """The one or two sentences to quote where it is doubtful that the notes answer.
 
-    The second is a neighbour of the best, so that what is quoted reads as one place,
+    The second is of the same passage, so that what is quoted reads as one place,
     unless a sentence elsewhere is far likelier; a comparison or a list seldom has
     its answer in one place.
     """
     if not extraction.ranked:
         return extraction
     best, *others = extraction.ranked
-    own = sorted((s for s in extraction.ranked if s.passage == best.passage), key=_start)
-    place = own.index(best)
-    neighbours = own[max(0, place - 1) : place] + own[place + 1 : place + 2]
-    favour = 0.0 if query.kind in _SEVERAL else _NEIGHBOUR
-    favoured = {(s.passage, s.start): s.worth + favour for s in neighbours}
+    favour = 0.0 if query.kind in _SEVERAL else _BESIDE
 
     def worth(span: Span) -> float:
-        return favoured.get((span.passage, span.start), span.worth)
+        return span.worth + favour * (span.passage == best.passage)
 
     others.sort(key=worth, reverse=True)
     second = _choose(
@@ -406,10 +437,6 @@ def nearest(query: Query, passages: Sequence[Passage], extraction: Extraction) -
         math.inf,
     )
     return _quoted(second, passages, extraction.ranked)
-
-
-def _start(span: Span) -> int:
-    return span.start
 
 
 def _quoted(
@@ -448,18 +475,25 @@ def _choose(
     for span in spans[1:]:
         if len(chosen) == most:
             break
-        if span.worth < best.worth - margin:
-            break
+        text = passages[span.passage].text[span.start : span.end]
+        if span.worth < best.worth - margin and not _says_all(text, span, best, margin):
+            continue
         size = span.end - span.start
         if length + size > MOST_CHARACTERS:
             continue
-        grams = _grams(passages[span.passage].text[span.start : span.end])
+        grams = _grams(text)
         if any(len(grams & other) > 0.6 * min(len(grams), len(other)) for other in said):
             continue
         chosen.append(span)
         said.append(grams)
         length += size
     return ordered(chosen, passages)
+
+
+def _says_all(text: str, span: Span, best: Span, margin: float) -> bool:
+    """Whether a sentence far below the best one still has all that is asked, in its passage."""
+    whole = span.values[_COVERAGE_FEATURE] == 1.0 and not text.startswith("```")
+    return whole and span.passage == best.passage and span.worth >= best.worth - 2 * margin - 1
 
 
 def _grams(text: str) -> set[str]:

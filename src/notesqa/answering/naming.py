@@ -13,6 +13,7 @@ from notesqa.text.normalize import normalize
 
 # Three letters or more, or letters with a digit; without Chinese.
 _NAME = re.compile(r"(?=.*[a-z])(?:[a-z]{3,}[a-z0-9.+-]*|[a-z]+[0-9][a-z0-9.]*)")
+_VERSION = re.compile(r"[0-9]+$")
 _INITIALS = re.compile(r"[A-Z]{2}")
 
 
@@ -26,7 +27,11 @@ def names_of(query: Query) -> list[Concept]:
         concept
         for concept in query.concepts
         if _is_name(concept.surface, query)
-        and not any(part != concept.surface and part in concept.surface for part in surfaces)
+        and not any(
+            one + other == concept.surface and _is_name(one, query) and _is_name(other, query)
+            for one in surfaces
+            for other in surfaces
+        )
     ]
 
 
@@ -44,7 +49,13 @@ def has_one(names: Sequence[Concept], text: str) -> bool:
 
 
 def stands_in(name: Concept, text: str, squeezed: str) -> bool:
-    """Whether a normalised text, given squeezed too, has a name, by this or another word."""
+    """Whether a normalised text, given squeezed too, has a name, by this or another word.
+
+    What another version of a thing is called does not stand for this one.
+    """
+    if version := _VERSION.search(name.surface):
+        same = tuple(form for form in name.forms if form.endswith(version[0]))
+        name = Concept(name.surface, same)
     return squeeze(name.surface) in squeezed or met(text, squeezed, name)[0] >= 0
 
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from notesqa.answering.extract import SENTENCE_FEATURES, Extraction, meets_number
+from notesqa.answering.extract import SENTENCE_FEATURES, Extraction, asks_number, meets_number
 from notesqa.answering.naming import names_of, stands_in
 from notesqa.catalog import ChunkRow
 from notesqa.records import Citation
@@ -83,7 +83,6 @@ def signals(query: Query, hits: Sequence[Hit], extraction: Extraction) -> dict[s
 
     sentence = dict(zip(SENTENCE_FEATURES, extraction.best, strict=True))
     fifth = hits[min(4, len(hits) - 1)].score
-    asks_number = query.kind in ("number", "when")
     # A question without Chinese meets Chinese notes through other names, which BM25 and
     # grams do not count for it.
     floor = 0.0 if query.chinese else most("coverage")
@@ -98,7 +97,7 @@ def signals(query: Query, hits: Sequence[Hit], extraction: Extraction) -> dict[s
         "latin_coverage": most("latin_coverage") if query.latin else 1.0,
         "sentence_coverage": sentence["coverage"],
         "sentence_cosine": sentence["cosine"],
-        "sentence_number": sentence["number"] if asks_number else 1.0,
+        "sentence_number": sentence["number"] if asks_number(query) else 1.0,
     }
 
 
@@ -119,7 +118,7 @@ def judge(
     if probability < weights.threshold:
         return Judgement("refuse", probability, found)
     unmet = names_nobody_has(query, hits) or names_not_quoted(query, hits, extraction)
-    if probability < weights.nearest or unmet or _lacks_number(query, extraction):
+    if probability < weights.nearest or unmet or _lacks_number(query, hits, extraction):
         return Judgement("nearest", probability, found)
     return Judgement("answer", probability, found)
 
@@ -165,8 +164,17 @@ def _missing(names: Sequence[Concept], hits: Sequence[Hit]) -> list[str]:
     ]
 
 
-def _lacks_number(query: Query, extraction: Extraction) -> bool:
-    """Whether a number or a date is asked for, and nothing that is quoted has one."""
-    if query.kind not in ("number", "when"):
+def _lacks_number(query: Query, hits: Sequence[Hit], extraction: Extraction) -> bool:
+    """Whether a number or a date is asked for, and nothing that is quoted can be it.
+
+    What stands in a passage without the names in the question is the number of something else.
+    """
+    if not asks_number(query):
         return False
-    return not any(meets_number(query, normalize(c.quote)) for c in extraction.citations)
+    names = names_of(query)
+    for citation in extraction.citations:
+        if meets_number(query, normalize(citation.quote)) == 1.0:
+            around = [hit for hit in hits if _holds(hit.row, citation)]
+            if not around or not _missing(names, around):
+                return False
+    return True
