@@ -195,12 +195,13 @@ def test_the_number_of_another_thing_is_no_answer() -> None:
         ("FlashAttention-3 快多少", "FlashAttention-3 更快", []),
         ("YOLOv3 快多少", "YOLO v3 更快", []),
         ("vq-vae 怎样取码", "VAE 采样", ["vqvae"]),
+        ("L2 怎样算", "岭回归有闭式解", []),
     ],
 )
 def test_a_version_or_a_joined_name_is_met_by_itself(
     question: str, text: str, missing: list[str]
 ) -> None:
-    terms = TermTable([("快速注意力", "FlashAttention", "")])
+    terms = TermTable([("快速注意力", "FlashAttention", ""), ("岭回归", "L2", "")])
     query = analyse(question, Segmenter(), terms)
     found = [Hit(replace(ROW, text=text), 1.0, (1.0,) * len(FEATURES))]
     assert set(missing) <= set(names_nobody_has(query, found))

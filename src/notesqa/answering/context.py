@@ -42,9 +42,10 @@ def completed(
     """What was chosen, with what it cannot be understood without, in the order of the note.
 
     A sentence that begins with "it", a conclusion and a formula bring the sentence before
-    them along; a sentence of an item, the item's first and, if it is that, the others; of a list that is asked for,
-    be it by its heading, the items between and beside those that were chosen; a lone sentence
-    that may only name the matter brings the next one, which goes on.
+    them along; a sentence of an item, the item's first and, if it is that, the others; of a
+    list that is asked for, be it by its heading, the items between and beside those that were
+    chosen, of numbered steps all; a lone sentence that may only name the matter brings the
+    next one, which goes on.
 
     Args:
         answered: a lone sentence has the number or the date that is asked for.

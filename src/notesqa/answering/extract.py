@@ -178,10 +178,8 @@ def score_sentences(
             worth += _INTRODUCES_IT
         if text.startswith("```") and not wants_code:
             worth -= _CODE
-        if told_there and not under:
-            # It stands under another heading; but what says all that is asked may be said too.
-            whole = values["coverage"] == 1.0
-            worth = worth if whole else -math.inf
+        if told_there and not under and values["coverage"] < 1.0:
+            worth = -math.inf  # it stands under another heading, and says less than is asked
         if any(subject) and not subject[number]:
             worth -= _IN_PASSING
         spans.append(Span(number, start, end, row, total, worth, under))

@@ -13,7 +13,8 @@ from notesqa.text.normalize import normalize
 
 # Three letters or more, or letters with a digit; without Chinese.
 _NAME = re.compile(r"(?=.*[a-z])(?:[a-z]{3,}[a-z0-9.+-]*|[a-z]+[0-9][a-z0-9.]*)")
-_VERSION = re.compile(r"[0-9]+$")
+# L2 and S4 are no versions.
+_VERSION = re.compile(r"(?<=[a-z]{3})[0-9]+$")
 _INITIALS = re.compile(r"[A-Z]{2}")
 
 

@@ -45,7 +45,7 @@ _Given = ParamSpec("_Given")
 _Made = TypeVar("_Made")
 
 USERDICT = "userdict.txt"
-# On the tuning sets 20 rank as 24 or 40 do, to .001 (training/README.md); 12 lose .002.
+# On the tuning sets 20 rank as 24 or 40 do, to .001 (training/README.md); 12 lose up to .004.
 _CANDIDATES = 20
 _LEXICAL_CANDIDATES = 60
 _DENSE_CANDIDATES = 30
