@@ -109,6 +109,12 @@ def messages_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(App, "notify", longer)
 
 
+@pytest.fixture(autouse=True)
+def letters_are_commands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However fast a test presses one after another."""
+    monkeypatch.setattr("notesqa.tui.ask_screen._ONE_WORD", 0.0)
+
+
 # -- asking ----------------------------------------------------------------------------
 
 
@@ -355,7 +361,7 @@ async def test_up_recalls_and_a_asks_again_edited(tmp_path: Path) -> None:
         assert question.value == "草稿"
         s.app.ask_screen.talk.focus()
         await s.press("a")
-        assert question.value == "DDIM 采样" and question.has_focus
+        await s.until(lambda: question.value == "DDIM 采样" and question.has_focus)
 
 
 async def test_chinese_typed_on_the_answer_begins_the_next_question(tmp_path: Path) -> None:
@@ -365,6 +371,33 @@ async def test_chinese_typed_on_the_answer_begins_the_next_question(tmp_path: Pa
         await s.keys("为什么")
         assert s.app.ask_screen.question.value == "为什么"
         assert s.app.ask_screen.question.has_focus
+
+
+@pytest.mark.parametrize(
+    "question", ["KL 散度", "AdaBoost", "resnet 的残差", "L1 先验", "3D 卷积", "1x1"]
+)
+async def test_a_word_typed_on_the_answer_begins_the_next_question(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    """Also where its first letter alone is a command."""
+    monkeypatch.setattr("notesqa.tui.ask_screen._ONE_WORD", PATIENCE)
+    async with session(tmp_path) as s:
+        await s.ask()
+        exchanges = len(s.app.exchanges)
+        await s.keys(question)
+        assert s.app.ask_screen.question.value == question
+        assert s.app.ask_screen.question.has_focus
+        assert len(s.app.exchanges) == exchanges and s.app.screen is s.app.ask_screen
+
+
+async def test_a_letter_by_itself_is_a_command(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.ask()
+        await s.press("v")
+        await s.until(lambda: s.app.screen is not s.app.ask_screen)
+        await s.press("f2", "r")
+        await s.until(lambda: len(s.app.exchanges) == 2)
+        assert s.app.ask_screen.question.value == ""
 
 
 async def test_follow_ups_see_the_turns_before(tmp_path: Path) -> None:
@@ -429,6 +462,7 @@ async def test_the_editor_opens_at_the_line(
         await s.ask()
         await s.until(lambda: s.app.ask_screen.source.note)
         await s.press("e")
+        await s.until(lambda: calls)
         assert calls == [["my-editor", "--wait", "+10", str(tmp_path / "corpus/regularization.md")]]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import events, on
@@ -20,12 +22,21 @@ from notesqa.tui.surface import Section, Surface
 from notesqa.tui.wording import Wording, speak
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from notesqa.records import Citation, Passage
     from notesqa.tui.answers import Exchange
     from notesqa.tui.app import NotesApp
     from notesqa.tui.note_text import NoteText
 
 _NARROW = 100
+_ONE_WORD = 0.3
+"""Seconds within which one letter follows another in a word."""
+# Commands that leave the answer wait until it is clear that no word begins; the others can be
+# taken back.
+_WAITING = (
+    "screen.whole_note", "screen.edit_source", "screen.again", "screen.retry", "screen.type",
+)  # fmt: skip
 
 
 class QuestionInput(Field):
@@ -89,18 +100,76 @@ class Answered(Surface):
     def __init__(self, words: Wording, *, id: str, max_width: int) -> None:  # noqa: A002
         super().__init__(id=id, max_width=max_width)
         speak(self, words)
+        self._pressed: _Pressed | None = None
 
-    def on_key(self, event: events.Key) -> None:
-        """Chinese typed here begins the next question.
+    async def on_key(self, event: events.Key) -> None:
+        """What is typed here begins the next question, unless it is a command.
 
-        An input method hands over several characters at once: those that are on their way to
-        this place when the line takes over belong to the question, too.
+        Letters that follow one another fast are a word, also where the first alone is a
+        command: "KL" asks about KL. An input method hands over several characters at once:
+        those that are on their way to this place when the line takes over belong to the
+        question, too.
         """
-        taken_over = self.screen.focused is not self
+        before, self._pressed = self._pressed, None
         character = event.character if event.is_printable else None
-        if character and (taken_over or not character.isascii()):
+        if before and (
+            character in (None, before.character) or time.monotonic() - before.at > _ONE_WORD
+        ):
+            await before.settle()
+            before = None
+        if not character:
+            return
+        command = self.screen.active_bindings.get(event.key)
+        taken_over = self.screen.focused is not self
+        begins = character.isalnum() and (before is not None or command is None)
+        if taken_over or begins or not character.isascii():
             event.stop()
-            cast("AskScreen", self.screen).type_on(character)
+            if before:
+                before.forget()
+            written = before.character if before else ""
+            cast("AskScreen", self.screen).type_on(written + character)
+        elif command is not None and character.isalnum():
+            self._pressed = _Pressed(character, time.monotonic())
+            action = command.binding.action
+            if action.startswith(_WAITING):
+                event.stop()
+
+                async def run() -> None:
+                    await self.app.run_action(action, command.node)
+
+                self._pressed.wait(self, run)
+
+
+class _Pressed:
+    """A letter that was pressed and is a command, unless it begins a word.
+
+    Attributes:
+        at: when, on the clock of `time.monotonic`.
+    """
+
+    def __init__(self, character: str, at: float) -> None:
+        self.character = character
+        self.at = at
+        self._run: Callable[[], Awaitable[None]] | None = None
+
+    def wait(self, place: Answered, run: Callable[[], Awaitable[None]]) -> None:
+        """Run the command when no other letter has come for a while."""
+        self._run = run
+        place.run_worker(self._later())
+
+    async def _later(self) -> None:
+        await asyncio.sleep(_ONE_WORD)
+        await self.settle()
+
+    async def settle(self) -> None:
+        """It is a command: run it now, if it waits."""
+        run, self._run = self._run, None
+        if run:
+            await run()
+
+    def forget(self) -> None:
+        """It begins a word: never run it."""
+        self._run = None
 
 
 class AskScreen(Screen[None]):
