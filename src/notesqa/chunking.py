@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from notesqa.records import Chunk, Document
-from notesqa.text.blocks import Block, blocks
+from notesqa.text.blocks import Block, blocks, is_numbered
 from notesqa.text.normalize import normalize
 from notesqa.text.pieces import CountTokens, Piece, cut_block
 
@@ -49,7 +49,6 @@ _MIX_CHILD = 0.35
 _MIX_SIBLING = 0.7
 _MIX_TOP = 1.2
 
-_NUMBERED = re.compile(r"\s*(?:\d+[.)、．]|[（(]\d+[)）]|[①-⑩])")
 # Goes on with the formula above it.
 _EXPLAINS = re.compile(r"\s*(?:其中|式中|这里|此处|即|也就是|where\b|with\b|here\b)", re.IGNORECASE)
 
@@ -221,7 +220,7 @@ def _break_before(text: str, previous: Block | None, block: Block) -> float:
         if ending in "：:" or (block.kind == "formula" and ending not in "。.！!？?；;"):
             return _BREAK_AFTER_COLON
     if previous.kind == block.kind == "item":
-        return _BREAK_IN_STEPS if _NUMBERED.match(text, block.start) else _BREAK_IN_LIST
+        return _BREAK_IN_STEPS if is_numbered(text, block) else _BREAK_IN_LIST
     if previous.kind == "formula" and _EXPLAINS.match(text, block.start):
         return _BREAK_BEFORE_WHERE
     if "formula" in (previous.kind, block.kind):

@@ -41,7 +41,7 @@ _CLOSING_MARKS = re.compile(r"[ \t]+#+[ \t]*$")
 _UNDERLINE = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
 _RULE = re.compile(r" {0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*$")
 _ITEM = re.compile(
-    r"([ \t]*)(?:[-*+•·●▪◦][ \t]+|\d{1,3}[.)][ \t]+|\d{1,3}[、．](?!\d)|[（(]\d{1,3}[)）]|[①-⑳])(?=\S)"
+    r"([ \t]*)(?:(?P<bullet>[-*+•·●▪◦])[ \t]+|\d{1,3}[.)][ \t]+|\d{1,3}[、．](?!\d)|[（(]\d{1,3}[)）]|[①-⑳])(?=\S)"
 )
 _QUOTE = re.compile(r" {0,3}>")
 _TABLE_RULE = re.compile(r" {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
@@ -57,6 +57,12 @@ def _lines(text: str) -> Iterator[tuple[int, int]]:
             end = len(text)
         yield start, end
         start = end + 1
+
+
+def is_numbered(text: str, item: Block) -> bool:
+    """Whether an item of a list has a number and no bullet."""
+    marker = _ITEM.match(text, item.start, item.end)
+    return marker is not None and not marker["bullet"]
 
 
 def blocks(text: str) -> list[Block]:
