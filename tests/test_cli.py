@@ -445,6 +445,7 @@ def test_a_refusal_is_exit_1(inside: Inside, built: Path) -> None:
     assert done.returncode == 1
     assert json.loads(done.stdout)["refused"] is True
     assert_error(inside("--home", built, "ask", "  "), 3, "the question is empty")
+    assert_error(inside("--home", built, "search", "  "), 3, "the query is empty")
 
 
 def test_bytes_that_are_no_text(inside: Inside, built: Path) -> None:

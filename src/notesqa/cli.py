@@ -203,6 +203,8 @@ def _remark_on_model(notes: Notes) -> None:
 
 
 def _search(args: argparse.Namespace, home: Home, settings: Settings) -> int:
+    if not args.query.strip():
+        raise NotesqaError("the query is empty", 'look for something: notesqa search "…"')
     with _open(home, settings) as notes:
         _first_index(notes, args)
         with _loading(args, settings):

@@ -466,7 +466,7 @@ class LexicalEngine(Follower[_Words]):
         return [(int(key or 0), float(score)) for key, (score, _) in zip(keys, hits, strict=True)]
 
     def _restricted(self, query: tantivy.Query, keys: Sequence[int]) -> tantivy.Query:
-        members = tantivy.Query.boost_query(self._members(keys), 0.0)
+        members = tantivy.Query.const_score_query(self._members(keys), 0.0)
         return tantivy.Query.boolean_query(
             [(tantivy.Occur.Must, query), (tantivy.Occur.Must, members)]
         )

@@ -297,7 +297,13 @@ def told_by(asked: Asked, wording: Wording) -> tuple[float, ...]:
     for called, weight, latin in asked.concepts:
         if latin:
             latin_all += weight
-        names = [n for n in called if n[0] in whole or (n[2] is not None and n[2] in packed)]
+        # A single character is found, or found missing, in a third of the time that a name takes.
+        names = [
+            name
+            for name in called
+            if (name[0][0] in whole and name[0] in whole)
+            or (name[2] is not None and name[2] in packed)
+        ]
         if not names:
             headed = False
             continue
@@ -352,8 +358,9 @@ def longest_common(needle: str, text: str) -> int:
     """Length of the longest run of `needle` that stands in `text`."""
     best, length = 0, len(needle)
     for start in range(length):
-        while start + best < length and needle[start : start + best + 1] in text:
-            best += 1
+        if needle[start] in text:
+            while start + best < length and needle[start : start + best + 1] in text:
+                best += 1
         if length - start <= best + 1:
             break
     return best

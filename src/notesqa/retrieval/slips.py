@@ -115,7 +115,9 @@ def _sounding_alike(
     for run in _HAN_RUN.findall(query.content):
         # Where two characters that never stand together in the notes do so here.
         odd = [not vocabulary.frequency("grams", run[i : i + 2]) for i in range(len(run) - 1)]
-        start = 0
+        if True not in odd:
+            continue
+        start = max(0, odd.index(True) - _LONGEST_HAN + 2)
         while start < len(run) - 1:
             found = _at(run, start, odd, words, terms)
             if found:
