@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from notesqa.answering.extract import shown
+from notesqa.answering.quoting import set_out, shown
 from notesqa.records import Answer, Citation, Document, Sentence, Source
 
 
@@ -21,5 +21,5 @@ def quoting(*quotes: tuple[Document, str], question: str = "问") -> Answer:
         citations.append(
             Citation(n, f"{document.id}-0", document.id, document.title, source, quote, start, end)
         )
-    sentences = tuple(Sentence(shown(c.quote), (c.n,)) for c in citations)
-    return Answer(question, sentences, tuple(citations), False, "extractive")
+    sentences = [Sentence(shown(c.quote), (c.n,)) for c in citations]
+    return Answer(question, set_out(sentences, citations), tuple(citations), False, "extractive")

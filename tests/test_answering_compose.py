@@ -74,8 +74,8 @@ def test_what_is_shown_and_what_comes_of_it() -> None:
     shown, result = composed(Scripted(raw))
     assert shown == "训练时用当前批的统计量[1]。层归一化与批大小无关[2]。"
     assert result.sentences == (
-        ("训练时用当前批的统计量。", (1,)),
-        ("层归一化与批大小无关。", (2,)),
+        Sentence("训练时用当前批的统计量。", (1,)),
+        Sentence("层归一化与批大小无关。", (2,)),
     )
     assert (result.dropped, result.given, result.stopped, result.refused) == (1, 3, False, False)
     assert result.raw == raw
@@ -85,7 +85,7 @@ def test_a_sentence_without_a_citation_gets_that_of_the_passage_that_says_it() -
     _, result = composed(
         Scripted("层归一化对单个样本的所有特征求均值和方差。今天天气很好，适合出门散步。")
     )
-    assert [numbers for _, numbers in result.sentences] == [(2,), ()]
+    assert [sentence.citations for sentence in result.sentences] == [(2,), ()]
     assert result.attributed == 1
 
 
@@ -109,14 +109,14 @@ def test_what_was_written_when_it_was_stopped_is_kept() -> None:
 
     shown, result = composed(Stopping(), cancel=threading.Event())
     assert result.stopped
-    assert result.sentences[0] == ("训练时用当前批的均值和方差。", (1,))
-    assert result.sentences[1][0] == "推理时"
+    assert result.sentences[0] == Sentence("训练时用当前批的均值和方差。", (1,))
+    assert result.sentences[1].text == "推理时"
     assert shown.endswith("推理时")
 
 
 def test_half_a_sentence_at_the_limit_of_tokens_is_left_out() -> None:
     _, result = composed(Scripted("训练时用当前批的均值和方差[1]。推理时使用滑"))
-    assert result.sentences == (("训练时用当前批的均值和方差。", (1,)),)
+    assert result.sentences == (Sentence("训练时用当前批的均值和方差。", (1,)),)
     assert not result.stopped
 
 

@@ -6,9 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notesqa.answering.parsing import ReplyStream, parse
+from notesqa.answering.parsing import Reply, ReplyStream, parse
 from notesqa.answering.refusal import REFUSAL_EN, REFUSAL_ZH
+from notesqa.records import Answer
 from notesqa.text.terminal import safe
+
+
+def said(reply: Reply) -> list[tuple[str, tuple[int, ...]]]:
+    return [(sentence.text, sentence.citations) for sentence in reply.sentences]
 
 
 @pytest.mark.parametrize(
@@ -33,7 +38,7 @@ from notesqa.text.terminal import safe
         ("- 甲是乙。[1]\n- 丙是丁。[2]", [("甲是乙。", (1,)), ("丙是丁。", (2,))]),
         ("1. 甲是乙。[1]\n2. 丙是丁。[2]", [("甲是乙。", (1,)), ("丙是丁。", (2,))]),
         ("[1] 甲是乙。\n[2] 丙是丁。", [("甲是乙。", (1,)), ("丙是丁。", (2,))]),
-        ("(1) 甲是乙。\n(2) 丙是丁。", [("(1) 甲是乙。", ()), ("(2) 丙是丁。", ())]),
+        ("(1) 甲是乙。\n(2) 丙是丁。", [("甲是乙。", ()), ("丙是丁。", ())]),
         ("没有出处的话。", [("没有出处的话。", ())]),
         ("区间是 $[0, 1]$ 与 [0, 1]，取 x[1] 无妨。[2]", None),
         ("用 `a[1]` 取第二个。[1]", [("用 `a[1]` 取第二个。", (1,))]),
@@ -54,15 +59,36 @@ def test_marks_of_every_kind(raw: str, sentences: list[tuple[str, tuple[int, ...
     assert not reply.refused
     if sentences is None:
         assert len(reply.sentences) == 1
-        assert 2 in reply.sentences[0][1]
-        assert "$[0, 1]$ 与 [0, 1]" in reply.sentences[0][0]
+        assert 2 in reply.sentences[0].citations
+        assert "$[0, 1]$ 与 [0, 1]" in reply.sentences[0].text
     else:
-        assert list(reply.sentences) == sentences
+        assert said(reply) == sentences
+
+
+@pytest.mark.parametrize(
+    ("raw", "text"),
+    [
+        ("有三步：\n1. 甲。[1]\n2. 乙。再看丙。[2]\n\n总之如此。[1]",
+         "有三步：\n1. 甲。[1]\n2. 乙。再看丙。[2]\n\n总之如此。[1]"),
+        ("- **早停**：甲。[1]\n\n- 乙。[2]\n  还有丙。[2]\n都好。[1]",
+         "- 早停：甲。[1]\n- 乙。[2]还有丙。[2]\n\n都好。[1]"),
+        ("1.甲。[1]\n2.乙。[1]", "1. 甲。[1]\n2. 乙。[1]"),
+        ("* 甲。[1]\n• 乙。[1]", "- 甲。[1]\n- 乙。[1]"),
+        ("（1）甲。[1]\n（2）乙。[1]", "（1）甲。[1]\n（2）乙。[1]"),
+        ("甲就是乙。[1]\n乙不是丙。[1]\n\n丙。[2]", "甲就是乙。[1]乙不是丙。[1]\n\n丙。[2]"),
+        ("### 优点\n- 甲。[1]\n### 缺点\n- 乙。[1]", "- 甲。[1]\n\n- 乙。[1]"),
+        ("- 只有一条。[1]", "只有一条。[1]"),
+        ("系数取三倍。[1]\n2.5 倍也可以。[1]", "系数取三倍。[1]2.5 倍也可以。[1]"),
+    ],
+)  # fmt: skip
+def test_lists_and_paragraphs_stay_as_they_were_written(raw: str, text: str) -> None:
+    reply = parse(raw, 3)
+    assert Answer("问", reply.sentences, (), False, "m").text == text
 
 
 def test_marks_of_passages_that_were_not_given_are_dropped_and_counted() -> None:
     reply = parse("甲是乙。[9]丙是丁。[1][7]", 2)
-    assert reply.sentences == (("甲是乙。", ()), ("丙是丁。", (1,)))
+    assert said(reply) == [("甲是乙。", ()), ("丙是丁。", (1,))]
     assert reply.dropped == 2
 
 
@@ -82,7 +108,7 @@ def test_refusals(raw: str) -> None:
 def test_a_refusal_beside_an_answer_is_left_out() -> None:
     reply = parse(f"甲是乙。[1]{REFUSAL_ZH}", 3)
     assert not reply.refused
-    assert reply.sentences == (("甲是乙。", (1,)),)
+    assert said(reply) == [("甲是乙。", (1,))]
 
 
 def test_a_cited_denial_is_an_answer() -> None:
@@ -98,7 +124,7 @@ def test_whether_it_came_to_its_end() -> None:
 
 def test_control_characters_never_come_through() -> None:
     reply = parse("甲\x1b[31m是乙\u202e。[1]", 1)
-    text = reply.sentences[0][0]
+    text = reply.sentences[0].text
     assert "\x1b" not in text
     assert "\u202e" not in text
 
@@ -115,7 +141,7 @@ _replies = st.lists(
 @given(_replies, st.integers(0, 4))
 def test_whatever_is_written_is_taken_apart(raw: str, count: int) -> None:
     reply = parse(raw, count)
-    for text, numbers in reply.sentences:
+    for text, numbers in said(reply):
         assert text.strip()
         assert safe(text) == text
         assert all(1 <= n <= count for n in numbers)

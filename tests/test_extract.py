@@ -14,8 +14,8 @@ from notesqa.answering.extract import (
     nearest,
     score_sentences,
     sentence_weights,
-    shown,
 )
+from notesqa.answering.quoting import shown
 from notesqa.answering.spans import spans_of
 from notesqa.api import Notes
 from notesqa.records import Passage

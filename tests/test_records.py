@@ -101,11 +101,6 @@ def test_what_only_looks_like_a_marker_is_none(first: str) -> None:
     assert set_out(quoting((document, first), (document, "另一句。"))) == [f"{first}|另一句。"]
 
 
-def test_what_a_model_composed_is_no_item_though_its_citation_is() -> None:
-    answer = replace(quoting((LIST, STOP), (LIST, REGULAR)), engine="tiny.gguf")
-    assert set_out(answer) == ["早停：验证误差不降就停。|正则化：L1、L2。"]
-
-
 def test_as_markdown_an_item_keeps_its_formula() -> None:
     answer = quoting(
         (STEPS, "1. 初始化权重。"),

@@ -20,7 +20,7 @@ from notesqa.text.blocks import Block, blocks, is_numbered
 from notesqa.text.normalize import normalize
 from notesqa.text.pieces import CountTokens, Piece, cut_block
 
-VERSION = 4
+VERSION = 5
 """Changes when the same document may be cut otherwise than before."""
 
 TOKENS = 320

@@ -12,6 +12,7 @@ from notesqa.answering.conversation import standalone
 from notesqa.answering.events import AnswerEvent, Delta, Finished, Found
 from notesqa.answering.extract import Extraction, extract, nearest
 from notesqa.answering.parts import joined, parts_of, together
+from notesqa.answering.quoting import set_out
 from notesqa.answering.refusal import Judgement, Outcome, judge, refusal_text
 from notesqa.embedding.builtin import BuiltinEmbedder
 from notesqa.embedding.likeness import is_builtin
@@ -184,7 +185,7 @@ class Answerer:
             return self._refusal(question, EXTRACTIVE)
         return Answer(
             question,
-            extraction.sentences,
+            set_out(extraction.sentences, extraction.citations),
             extraction.citations,
             False,
             EXTRACTIVE,
@@ -208,10 +209,10 @@ class Answerer:
             return dataclasses.replace(refusal, stopped=composed.stopped)
         citations: list[Citation] = []
         sentences: list[Sentence] = []
-        for text, numbers in composed.sentences:
-            cited = [passages[n - 1] for n in numbers if 1 <= n <= len(passages)]
+        for said in composed.sentences:
+            cited = [passages[n - 1] for n in said.citations if 1 <= n <= len(passages)]
             verdict = verify(
-                text,
+                said.text,
                 cited,
                 question=query.text,
                 segmenter=self._retriever.segmenter,
@@ -227,7 +228,12 @@ class Answerer:
                     pass
                 marks.append(_cite(citations, passage, start, end))
             sentences.append(
-                Sentence(text, tuple(dict.fromkeys(marks)), verdict.supported, verdict.reason)
+                dataclasses.replace(
+                    said,
+                    citations=tuple(dict.fromkeys(marks)),
+                    supported=verdict.supported,
+                    reason=verdict.reason,
+                )
             )
         answer = Answer(
             question,

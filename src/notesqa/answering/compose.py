@@ -19,7 +19,7 @@ from notesqa.answering.parsing import ReplyStream, parse
 from notesqa.answering.prompting import REFUSALS, Language, Prompts
 from notesqa.errors import ModelError
 from notesqa.llm import Message
-from notesqa.records import Passage, Turn
+from notesqa.records import Passage, Sentence, Turn
 from notesqa.text.script import mostly_english
 from notesqa.text.sentences import sentences
 
@@ -40,7 +40,7 @@ class Composed:
     """What the model made of the passages; always the last that `compose` yields.
 
     Attributes:
-        sentences: text without marks, and the numbers of the passages it cites, from 1.
+        sentences: as written, citing passages by their numbers, from 1; nothing is verified yet.
         refused: the model says that the notes do not say.
         stopped: the user stopped it; `sentences` hold what was written.
         dropped: citations of passages that were not given.
@@ -49,7 +49,7 @@ class Composed:
         raw: what it wrote, to the letter.
     """
 
-    sentences: tuple[tuple[str, tuple[int, ...]], ...]
+    sentences: tuple[Sentence, ...]
     refused: bool
     stopped: bool
     dropped: int
@@ -105,14 +105,14 @@ def compose(
         yield Delta(shown)
     reply = parse(stream.raw, given)
     rows = list(reply.sentences)
-    if not reply.complete and not stopped and len(rows) > 1 and not rows[-1][1]:
+    if not reply.complete and not stopped and len(rows) > 1 and not rows[-1].citations:
         rows.pop()  # cut off by the limit of tokens: half a sentence says nothing
     attributed = 0
-    for index, (text, numbers) in enumerate(rows):
-        if not numbers:
-            numbers = attribute(text, passages[:given], segmenter, embedder)
+    for index, row in enumerate(rows):
+        if not row.citations:
+            numbers = attribute(row.text, passages[:given], segmenter, embedder)
             attributed += bool(numbers)
-            rows[index] = (text, numbers)
+            rows[index] = dataclasses.replace(row, citations=numbers)
     yield Composed(
         sentences=tuple(rows),
         refused=reply.refused,

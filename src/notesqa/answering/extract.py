@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from notesqa.answering.context import both_sides, completed, ordered
 from notesqa.answering.followups import subjects
 from notesqa.answering.naming import has_one, names_of, passages_with, written_as_name
+from notesqa.answering.quoting import quoted, without_marker
 from notesqa.answering.spans import LIST_ITEM, MOST_CHARACTERS, Span, spans_of
 from notesqa.answering.standing import (
     asks,
@@ -58,7 +59,6 @@ _NUMBER_FEATURE = SENTENCE_FEATURES.index("number")
 _MOST_PASSAGES = 5
 _EARLY = 3
 _HEADING_LINE = re.compile(r"^(?P<level>#{1,6})[ \t]+(?P<name>.+?)[ \t#]*$", re.MULTILINE)
-_LEAD = re.compile(r"^\s*(?:>\s*)*(?:#{1,6}\s+|[-*+]\s+|\d+[.)、．]\s+)?")
 # What a number that answers looks like, by what is asked: a year is no accuracy.
 _YEAR = re.compile(r"(?:1[89]|20)\d\d(?!\d)|\d+\s?月")
 _RATE = re.compile(r"\d\s?%|(?<!\d)0\.\d|百分之|\d\s?个百分点")
@@ -88,10 +88,6 @@ _ASKS_COST = re.compile(r"复杂度|\bcomplexity\b")
 _COST = re.compile(
     r"\bo\s*\(|\\mathcal\{o\}|(?:线性|平方|常数|指数)(?:级|时间|复杂度)|复杂度(?:是|为|从|降|与|不)"
 )
-# Formulas and code, in which stars and brackets are themselves, come first.
-_VERBATIM = r"(?P<verbatim>`+[^`]*`+|\$\$[^$]*\$\$|\$[^$\n]*\$|\\\(.*?\\\)|\\\[.*?\\\])|"
-_EMPHASIS = re.compile(_VERBATIM + r"(?<![\\*])\*\*(?=\S)(?P<said>.+?)(?<=\S)\*\*", re.DOTALL)
-_LINK = re.compile(_VERBATIM + r"(?<!!)\[(?P<said>[^\]\n]+)\]\([^)\n]+\)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,7 +365,7 @@ def meets_number(query: Query, text: str) -> float:
     if _ASKS_RATE.search(query.normalized):
         return 1.0 if _RATE.search(text) else 0.3 if _NUMBER.search(text) else 0.0
     # "A head of its own" counts nothing.
-    return 1.0 if _NUMBER.search(_ONE.sub("", _LEAD.sub("", text, count=1))) else 0.0
+    return 1.0 if _NUMBER.search(_ONE.sub("", without_marker(text))) else 0.0
 
 
 # How many sentences at most, and how far below the best one in score. A fact is one
@@ -440,27 +436,9 @@ def nearest(query: Query, passages: Sequence[Passage], extraction: Extraction) -
 def _quoted(
     chosen: Sequence[Span], passages: Sequence[Passage], ranked: Sequence[Span]
 ) -> Extraction:
-    citations: list[Citation] = []
-    answer: list[Sentence] = []
-    for span in chosen:
-        passage = passages[span.passage]
-        quote = passage.text[span.start : span.end]
-        number = len(citations) + 1
-        citations.append(
-            Citation(
-                n=number,
-                chunk_id=passage.chunk_id,
-                document_id=passage.document_id,
-                title=passage.title,
-                source=passage.source_at(span.start),
-                quote=quote,
-                start=passage.start + span.start,
-                end=passage.start + span.end,
-            )
-        )
-        answer.append(Sentence(shown(quote), (number,)))
+    sentences, citations = quoted(chosen, passages)
     best = max(ranked, key=lambda span: span.score)
-    return Extraction(tuple(answer), tuple(citations), best.values, tuple(ranked))
+    return Extraction(sentences, citations, best.values, tuple(ranked))
 
 
 def _choose(
@@ -497,11 +475,3 @@ def _says_all(text: str, span: Span, best: Span, margin: float) -> bool:
 def _grams(text: str) -> set[str]:
     packed = squeeze(normalize(text))
     return {packed[i : i + 3] for i in range(max(1, len(packed) - 2))}
-
-
-def shown(quote: str) -> str:
-    """A quote as a sentence of an answer: without list marks, emphasis and link targets."""
-    text = _LEAD.sub("", quote, count=1)
-    for pattern in (_EMPHASIS, _LINK):
-        text = pattern.sub(lambda match: match["verbatim"] or match["said"], text)
-    return text.strip()

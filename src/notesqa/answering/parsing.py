@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from notesqa.answering.refusal import REFUSAL_EN, REFUSAL_ZH
+from notesqa.records import Sentence
+from notesqa.text.blocks import item_marker
 from notesqa.text.latex import protected_spans
 from notesqa.text.normalize import normalize
 from notesqa.text.sentences import sentences
@@ -40,7 +42,9 @@ _AFTER_ROUND = re.compile(r"\s*(?:[。.!！?？;；]|[(（\[【]\s*\d|\n|\Z)")
 _PUNCTUATION = "。．.!！?？;；,，、:：)）"
 _STOPS = frozenset("。．.！!？?")
 _LINE_LEAD = re.compile(r"[ \t]*(?:[-*+•]\s+|\d{1,2}[.)、]\s*)?")
-_ITEM = re.compile(r"\A\s*(?:[-*+•]\s+|\d{1,2}[.)、](?!\d)\s*|>\s*)")
+_QUOTE = re.compile(r">\s*")
+# Without the space after it that Markdown wants.
+_TIGHT_ITEM = re.compile(r"(\d{1,2}[.)])(?=[^\d\s])")
 _HEADING = re.compile(r"\A\s*#{1,6}\s|\A\s*\*\*[^*\n]{1,40}\*\*[:：]?\s*\Z|\A[-*_=\s|:]*\Z")
 _REFERENCES = re.compile(
     r"^[#*\s]*(?:参考(?:文献|资料|段落)?|引用(?:来源)?|来源|出处|references|sources|citations)"
@@ -62,13 +66,13 @@ class Reply:
     """A model's reply, taken apart.
 
     Attributes:
-        sentences: text without marks, and the numbers cited, in order, each once.
+        sentences: without marks, citing the numbers of passages, in order, each once.
         refused: it says that the notes do not say, and nothing else.
         dropped: marks of passages that were not given.
         complete: the last sentence came to its end.
     """
 
-    sentences: tuple[tuple[str, tuple[int, ...]], ...]
+    sentences: tuple[Sentence, ...]
     refused: bool
     dropped: int
     complete: bool = True
@@ -95,22 +99,54 @@ def parse(raw: str, passages: int) -> Reply:
     spans = [s for s in _spans(clean, places) if _says(clean[s[0] : s[1]])]
     dropped = sum(mark.dropped for mark in marks)
     cited = _assigned(clean, spans, places)
-    found = [
-        (_tidy(clean[start:end]), numbers)
-        for (start, end), numbers in zip(spans, cited, strict=True)
-        if not (_HEADING.match(clean[start:end]) and not numbers)
-    ]
+    found: list[Sentence] = []
+    last = 0
+    for (start, end), numbers in zip(spans, cited, strict=True):
+        if not (_HEADING.match(clean[start:end]) and not numbers):
+            marker, said = _item(clean[start:end])
+            lead = _lead(clean[last:start], marker, found)
+            found.append(Sentence(_tidy(said), numbers, lead=lead))
+            last = end
     complete = not text.strip() or bool(marks and text.rstrip().endswith(tuple("]】)）。.")))
     if text.rstrip().endswith(tuple('。．.!！?？…”"')):
         complete = True
-    refusals = [i for i, (sentence, _) in enumerate(found) if _is_refusal(sentence)]
+    refusals = [i for i, sentence in enumerate(found) if _is_refusal(sentence.text)]
     if found and len(refusals) == len(found):
         return Reply((), True, dropped, complete)
-    loose = len(found) == 1 and not found[0][1] and _NO_ANSWER.search(found[0][0])
+    loose = len(found) == 1 and not found[0].citations and _NO_ANSWER.search(found[0].text)
     if loose:
         return Reply((), True, dropped, complete)
     kept = tuple(row for i, row in enumerate(found) if i not in refusals)
     return Reply(kept, False, dropped, complete)
+
+
+def _item(text: str) -> tuple[str, str]:
+    """The marker of the item of a list that a sentence begins, if it does, and the sentence."""
+    text = text.lstrip()
+    marker, begin = item_marker(text)
+    if not marker and (tight := _TIGHT_ITEM.match(text)):
+        marker, begin = f"{tight[1]} ", tight.end()
+    return marker, _QUOTE.sub("", text, count=1) if text.startswith(">") else text[begin:]
+
+
+def _lead(between: str, marker: str, before: Sequence[Sentence]) -> str:
+    """What sets a sentence apart from those before it (`Sentence.lead`).
+
+    Args:
+        between: what stands between it and the last of them; a heading, if not white space.
+        marker: of the item of a list that it begins, if it does.
+    """
+    if not before:
+        return marker
+    begun = next((s.lead for s in reversed(before) if s.lead), before[0].lead)
+    in_item = begun.strip() != ""
+    lines = between.count("\n")
+    if marker and lines:
+        directly = in_item or lines == 1
+        return ("\n" if directly and not between.strip() else "\n\n") + marker
+    # An indented line goes on with the item above it.
+    goes_on = lines == 0 or (lines == 1 and not in_item) or (in_item and between[-1] != "\n")
+    return "" if goes_on and not between.strip() else "\n\n"
 
 
 def _spans(clean: str, places: Sequence[tuple[int, _Mark, bool]]) -> list[tuple[int, int]]:
@@ -228,7 +264,7 @@ def _says(text: str) -> bool:
 
 
 def _tidy(text: str) -> str:
-    text = _EMPHASIS.sub(r"\1", _ITEM.sub("", text, count=1)).strip()
+    text = _EMPHASIS.sub(r"\1", text).strip()
     return safe(text).replace("\n", " ") if "$$" not in text and "```" not in text else safe(text)
 
 

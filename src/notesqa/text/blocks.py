@@ -41,7 +41,8 @@ _CLOSING_MARKS = re.compile(r"[ \t]+#+[ \t]*$")
 _UNDERLINE = re.compile(r" {0,3}(=+|-{2,})[ \t]*$")
 _RULE = re.compile(r" {0,3}([-*_])(?:[ \t]*\1){2,}[ \t]*$")
 _ITEM = re.compile(
-    r"([ \t]*)(?:(?P<bullet>[-*+•·●▪◦])[ \t]+|\d{1,3}[.)][ \t]+|\d{1,3}[、．](?!\d)|[（(]\d{1,3}[)）]|[①-⑳])(?=\S)"
+    r"([ \t]*)(?:(?P<bullet>[-*+•·●▪◦])[ \t]+|\d{1,3}[.)][ \t]+"
+    r"|(?:\d{1,3}[、．](?!\d)|[（(]\d{1,3}[)）]|[①-⑳])[ \t]*)(?=\S)"
 )
 _QUOTE = re.compile(r" {0,3}>")
 _TABLE_RULE = re.compile(r" {0,3}\|?[ \t]*:?-+:?[ \t]*(?:\|[ \t]*:?-+:?[ \t]*)*\|?[ \t]*$")
@@ -57,6 +58,21 @@ def _lines(text: str) -> Iterator[tuple[int, int]]:
             end = len(text)
         yield start, end
         start = end + 1
+
+
+def item_marker(text: str) -> tuple[str, int]:
+    """The marker of the item of a list that a text begins with, and where the item itself begins.
+
+    Bullets are spelt `- `, numbers as they stand, with a space after them where there is any:
+    `2. `, `（2）`. Empty and 0 where no item begins.
+    """
+    found = _ITEM.match(text)
+    if not found:
+        return "", 0
+    if found["bullet"]:
+        return "- ", found.end()
+    marker = found[0].strip()
+    return marker + " " * found[0][-1].isspace(), found.end()
 
 
 def is_numbered(text: str, item: Block) -> bool:
