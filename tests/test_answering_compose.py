@@ -7,18 +7,20 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from notesqa.answering import Delta, Finished
+from notesqa.answering.answerer import Answerer
 from notesqa.answering.compose import Composed, compose
 from notesqa.answering.grammar import answer_grammar
 from notesqa.answering.prompting import load_prompts
 from notesqa.answering.refusal import REFUSAL_EN, REFUSAL_ZH
 from notesqa.api import Notes, answer_from_json, answer_to_json
 from notesqa.config import Home, LlmSettings, Settings
-from notesqa.errors import ModelError
-from notesqa.llm import Message
+from notesqa.errors import ModelError, NotesqaError
+from notesqa.llm import ChatModel, Message
 from notesqa.llm.llamacpp import LlamaCppChatModel
 from notesqa.records import Answer, Passage, Sentence, Turn
 from notesqa.text.latex import formulas
@@ -213,6 +215,26 @@ def check(answer: Answer) -> None:
     if answer.refused:
         assert [s.text for s in answer.sentences] in ([REFUSAL_ZH], [REFUSAL_EN])
     assert answer_from_json(answer_to_json(answer)) == answer
+
+
+@pytest.mark.parametrize("raw", ["", " \n", "<think>先看第一段", "[1]"])
+def test_a_model_that_writes_nothing_is_an_error(
+    home: Home, embedder: BigramEmbedder, raw: str
+) -> None:
+    with Notes(home, Settings()) as notes:
+        notes.index()
+        model = cast(ChatModel, Scripted(raw, raw))
+        answerer = Answerer(
+            notes.retriever, LlmSettings(), lambda: model, lambda: load_prompts(None)
+        )
+        with pytest.raises(NotesqaError, match="the model wrote nothing"):
+            answerer.ask("批归一化推理时用什么统计量？")
+        stopped = threading.Event()
+        stopped.set()
+        events = list(answerer.stream("批归一化推理时用什么统计量？", cancel=stopped))
+        assert isinstance(events[-1], Finished)
+        assert events[-1].answer.stopped
+        assert events[-1].answer.text == ""
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1.0])

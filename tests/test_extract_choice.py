@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from notesqa.answering.extract import extract, nearest
+from notesqa.answering.extract import extract
 from notesqa.answering.spans import spans_of
 from notesqa.records import Passage
 from notesqa.retrieval.query import analyse
@@ -184,6 +184,26 @@ def test_what_begins_a_new_paragraph_is_not_the_next_sentence() -> None:
     assert answer("归并排序在链表上的难处", text) == ["归并排序在链表上有一个难处。"]
 
 
+def test_what_a_paragraph_goes_on_to_say_belongs_to_its_best_sentence() -> None:
+    text = "快照隔离会漏掉一种异常。两个事务各读一遍。然后各写一行。约束就被破坏了。\n\n天气很好。"
+    said = answer("快照隔离会漏掉什么异常？", text)
+    assert said == [
+        "快照隔离会漏掉一种异常。",
+        "两个事务各读一遍。",
+        "然后各写一行。",
+        "约束就被破坏了。",
+    ]
+
+
+def test_a_long_paragraph_is_not_told_to_its_end() -> None:
+    text = "快照隔离会漏掉一种异常。" + "".join(
+        f"第{n}个事务{'又读了一遍' * 8}。" for n in range(20)
+    )
+    said = answer("快照隔离会漏掉什么异常？", text)
+    assert said[0] == "快照隔离会漏掉一种异常。"
+    assert 200 < sum(map(len, said)) <= 360
+
+
 def test_a_number_that_was_asked_for_needs_no_next_sentence() -> None:
     text = "桶的个数通常取 64 个。天气很好。"
     assert answer("桶的个数取多少？", text) == ["桶的个数通常取 64 个。"]
@@ -257,16 +277,3 @@ def test_who_asks_how_gets_the_remedy_not_the_table_of_methods() -> None:
     passage = Passage(1, 3.0, "c", "d", "题", "corpus/a.md:1", "", text, 0, len(text))
     best = extract(query, [passage], dict.fromkeys(query.words, 2.0), None).ranked[0]
     assert text[best.start : best.end].startswith("对付棋盘纹的办法")
-
-
-def test_the_nearest_is_quoted_with_what_is_likeliest_in_its_passage() -> None:
-    query = analyse("动量系数的初值怎么选？", SEGMENTER, TERMS)
-    text = "动量系数的初值很要紧。天气很好。鸟在叫。选动量系数要看批的大小。"
-    elsewhere = "动量系数的选法很多。"
-    passages = [
-        Passage(n, 3.0, f"c{n}", f"d{n}", "题", "corpus/a.md:1", "", t, 0, len(t))
-        for n, t in enumerate((text, elsewhere), 1)
-    ]
-    found = extract(query, passages, dict.fromkeys(query.words, 2.0), None)
-    quoted = [s.text for s in nearest(query, passages, found).sentences]
-    assert quoted == ["动量系数的初值很要紧。", "选动量系数要看批的大小。"]

@@ -189,6 +189,25 @@ def test_the_number_of_another_thing_is_no_answer() -> None:
 
 
 @pytest.mark.parametrize(
+    ("question", "quoted", "outcome"),
+    [
+        ("动量法的缓冲区取多大", "衰减系数取 0.9。", "nearest"),
+        ("动量法的衰减系数取多大", "衰减系数取 0.9。", "answer"),
+        ("动量法一般取多少", "系数取 0.9。", "answer"),
+    ],
+)
+def test_a_number_is_of_what_its_headings_leave_open(
+    question: str, quoted: str, outcome: str
+) -> None:
+    query = analyse(question, Segmenter(), TermTable(()))
+    row = replace(ROW, title="动量法", end=len(quoted), text=quoted)
+    found = [Hit(row, 1.0, (1.0,) * len(FEATURES))]
+    cited = Citation(1, "c", "d", "动量法", "corpus/x.md:1", quoted, 0, len(quoted))
+    answer = replace(extraction(1.0), citations=(cited,))
+    assert judge(query, found, answer, load_weights()).outcome == outcome
+
+
+@pytest.mark.parametrize(
     ("question", "text", "missing"),
     [
         ("FlashAttention-3 快多少", "FlashAttention 第二版更快", ["flashattention3"]),

@@ -450,6 +450,10 @@ def test_an_unknown_document(indexed: Notes) -> None:
         ("mAP 怎么算", "how"),
         ("LFW 上的准确率是多少", "number"),
         ("BERT 是谁提出的", "who"),
+        ("两条公式差在哪里", "compare"),
+        ("这两种网络有啥不一样", "compare"),
+        ("动量到底是干嘛用的", "what"),
+        ("干嘛要归一化", "why"),
         ("感受野", "other"),
     ],
 )
@@ -464,6 +468,11 @@ def test_kinds_of_questions(question: str, kind: str) -> None:
         ("what is the receptive field", "receptive field"),
         ("是什么？", "是什么"),
         ("Dropout为什么有效?", "dropout 有效"),
+        ("动量是干嘛用的啊", "动量"),
+        ("损失函数用来做什么", "损失函数"),
+        ("要做什么样的归一化", "要做 样的归一化"),
+        ("两条公式差在哪里", "两条公式"),
+        ("λ 在哪里定义", "λ 定义"),
     ],
 )
 def test_question_words_are_no_content(question: str, content: str) -> None:

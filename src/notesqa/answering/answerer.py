@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from notesqa.answering.conversation import standalone
 from notesqa.answering.events import AnswerEvent, Delta, Finished, Found
-from notesqa.answering.extract import Extraction, extract, nearest
+from notesqa.answering.extract import Extraction, extract
 from notesqa.answering.parts import joined, parts_of, together
 from notesqa.answering.quoting import set_out
 from notesqa.answering.refusal import Judgement, Outcome, judge, refusal_text
@@ -119,9 +119,7 @@ class Answerer:
             doubtful = any(outcome != "answer" for outcome in outcomes)
             judgement = dataclasses.replace(judgement, outcome="nearest" if doubtful else "answer")
             quoted = joined(extractions, extraction)
-            extraction = quoted if quoted.sentences else nearest(query, passages, extraction)
-        elif judgement.outcome == "nearest":
-            extraction = nearest(query, passages, extraction)
+            extraction = quoted if quoted.sentences else extraction
         seconds = {"load": loaded - started, "search": searched - loaded}
 
         def finished(answer: Answer) -> Finished:
@@ -162,7 +160,7 @@ class Answerer:
                 yield event
             else:
                 composed = event
-        if composed is None:
+        if composed is None or not (composed.sentences or composed.refused or composed.stopped):
             raise NotesqaError("the model wrote nothing", "ask again, or without it: --no-llm")
         yield finished(self._checked(question, query, passages, composed, extractive, model.name))
 
@@ -175,7 +173,7 @@ class Answerer:
         outcome = judge(part, hits, quoted, load_weights()).outcome
         if outcome == "refuse":
             return outcome, dataclasses.replace(quoted, sentences=(), citations=())
-        return outcome, nearest(part, passages, quoted) if outcome == "nearest" else quoted
+        return outcome, quoted
 
     def _refusal(self, question: str, engine: str) -> Answer:
         return Answer(question, (Sentence(refusal_text(question), ()),), (), True, engine)

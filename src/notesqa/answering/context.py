@@ -16,7 +16,8 @@ from notesqa.retrieval.terms import Concept
 from notesqa.text.normalize import normalize
 
 _MOST_CHARACTERS = 560
-_MOST_WITH_NEXT = 300
+# Of an answer whose best sentence brings along what its paragraph goes on to say.
+_MOST_WITH_REST = 360
 _MOST_ITEMS = 8
 # Of characters between passages that adjoin each other: blank lines.
 _MOST_BETWEEN = 8
@@ -44,11 +45,11 @@ def completed(
     A sentence that begins with "it", a conclusion and a formula bring the sentence before
     them along; a sentence of an item, the item's first and, if it is that, the others; of a
     list that is asked for, be it by its heading, the items between and beside those that were
-    chosen, of numbered steps all; a lone sentence that may only name the matter brings the
-    next one, which goes on.
+    chosen, of numbered steps all. The best sentence brings along what its paragraph goes on to
+    say: it shares the most words with the question, and what is asked often stands after it.
 
     Args:
-        answered: a lone sentence has the number or the date that is asked for.
+        answered: the best sentence has the number or the date that is asked for.
     """
     length = sum(span.end - span.start for span in chosen)
     added: list[Span] = []
@@ -56,12 +57,16 @@ def completed(
     for span in sorted(spans, key=lambda span: span.start):
         own.setdefault(span.passage, []).append(span)
 
-    def add(span: Span, most: int = _MOST_CHARACTERS) -> None:
+    def add(span: Span, most: int = _MOST_CHARACTERS) -> bool:
         nonlocal length
+        if span in chosen or span in added:
+            return True
         size = span.end - span.start
-        if span not in chosen and span not in added and length + size <= most:
-            added.append(span)
-            length += size
+        if length + size > most:
+            return False
+        added.append(span)
+        length += size
+        return True
 
     for span in chosen:
         text = passages[span.passage].text
@@ -86,9 +91,11 @@ def completed(
             if span.headed or steps or (half and (numbered or query.kind == "list")):
                 for item in items:
                     add(item)
-    if len(chosen) == 1 and not added and not answered:
-        for span in _next(own[chosen[0].passage], chosen[0], passages):
-            add(span, _MOST_WITH_NEXT)
+    best = max(chosen, key=lambda span: span.worth)
+    rest = _rest_of_paragraph(own[best.passage], best, passages[best.passage].text)
+    for span in rest if not answered else ():
+        if not add(span, _MOST_WITH_REST):
+            break
     return ordered([*chosen, *added], passages)
 
 
@@ -143,15 +150,16 @@ def _rest_of_item(beside: Sequence[Span], place: int, text: str) -> list[Span]:
     return list(beside[place + 1 : last + 1])
 
 
-def _next(beside: Sequence[Span], span: Span, passages: Sequence[Passage]) -> list[Span]:
-    """The sentence after one in its paragraph, if any."""
-    place = beside.index(span) + 1
-    if place == len(beside):
-        return []
-    text, after = passages[span.passage].text, beside[place]
-    gap = text[span.end : after.start]
-    apart = gap.strip() or "\n" in gap or _says_apart(text[after.start : after.end])
-    return [] if apart else [after]
+def _rest_of_paragraph(beside: Sequence[Span], span: Span, text: str) -> list[Span]:
+    """The sentences after one in its paragraph."""
+    first = last = beside.index(span)
+    while last + 1 < len(beside):
+        after = beside[last + 1]
+        gap = text[beside[last].end : after.start]
+        if gap.strip() or "\n" in gap or _says_apart(text[after.start : after.end]):
+            break
+        last += 1
+    return list(beside[first + 1 : last + 1])
 
 
 def ordered(chosen: Sequence[Span], passages: Sequence[Passage]) -> list[Span]:

@@ -381,10 +381,6 @@ _BREADTH = {
     "formula": (3, 2.0),
     "other": (3, 2.0),
 }
-# By how much, in score, another sentence of the best one's passage comes before one elsewhere.
-_BESIDE = 3.0
-_NEAR_MARGIN = 2.5
-_SEVERAL = frozenset(("list", "compare", "pros"))
 
 
 def extract(
@@ -403,34 +399,9 @@ def extract(
     margin += max(0.0, spans[0].worth - spans[0].score)
     chosen = _choose(spans, passages, most, margin)
     chosen = both_sides(query, chosen, spans, passages)
-    answered = len(chosen) == 1 and chosen[0].values[_NUMBER_FEATURE] > 0.0
+    answered = max(chosen, key=lambda span: span.worth).values[_NUMBER_FEATURE] > 0.0
     whole = completed(query, chosen, spans, passages, answered=answered)
     return _quoted(whole, passages, spans)
-
-
-def nearest(query: Query, passages: Sequence[Passage], extraction: Extraction) -> Extraction:
-    """The one or two sentences to quote where it is doubtful that the notes answer.
-
-    The second is of the same passage, so that what is quoted reads as one place,
-    unless a sentence elsewhere is far likelier; a comparison or a list seldom has
-    its answer in one place.
-    """
-    if not extraction.ranked:
-        return extraction
-    best, *others = extraction.ranked
-    favour = 0.0 if query.kind in _SEVERAL else _BESIDE
-
-    def worth(span: Span) -> float:
-        return span.worth + favour * (span.passage == best.passage)
-
-    others.sort(key=worth, reverse=True)
-    second = _choose(
-        [best, *(s for s in others if worth(s) >= best.worth - _NEAR_MARGIN)],
-        passages,
-        2,
-        math.inf,
-    )
-    return _quoted(second, passages, extraction.ranked)
 
 
 def _quoted(

@@ -9,6 +9,7 @@ is a third outcome: to quote what is nearest and to say so.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -18,7 +19,7 @@ from notesqa.answering.naming import names_of, stands_in
 from notesqa.catalog import ChunkRow
 from notesqa.records import Citation
 from notesqa.retrieval import Hit
-from notesqa.retrieval.features import squeeze
+from notesqa.retrieval.features import met, squeeze
 from notesqa.retrieval.query import Query
 from notesqa.retrieval.ranking import Weights, logistic
 from notesqa.retrieval.terms import Concept
@@ -167,7 +168,8 @@ def _missing(names: Sequence[Concept], hits: Sequence[Hit]) -> list[str]:
 def _lacks_number(query: Query, hits: Sequence[Hit], extraction: Extraction) -> bool:
     """Whether a number or a date is asked for, and nothing that is quoted can be it.
 
-    What stands in a passage without the names in the question is the number of something else.
+    What stands in a passage without the names in the question is the number of something else,
+    and so is what stands in a sentence without anything that its headings leave open of it.
     """
     if not asks_number(query):
         return False
@@ -175,6 +177,28 @@ def _lacks_number(query: Query, hits: Sequence[Hit], extraction: Extraction) -> 
     for citation in extraction.citations:
         if meets_number(query, normalize(citation.quote)) == 1.0:
             around = [hit for hit in hits if _holds(hit.row, citation)]
-            if not around or not _missing(names, around):
+            if not around:
+                return False
+            if not _missing(names, around) and _is_of_it(query, citation, around):
                 return False
     return True
+
+
+def _is_of_it(query: Query, citation: Citation, around: Sequence[Hit]) -> bool:
+    """Whether a quotation has any of what the headings above it leave open of a question."""
+    above = normalize(" ".join(" ".join((hit.row.title, *hit.row.heading)) for hit in around))
+    packed = squeeze(above)
+    left = [
+        concept
+        for concept in query.concepts
+        if met(above, packed, concept)[1] == 0.0
+        and not _HOW_MUCH.search(concept.surface)
+        # A single character stands in many other words.
+        and (len(concept.surface) > 1 or concept.surface.isascii())
+    ]
+    said = normalize(citation.quote)
+    packed = squeeze(said)
+    return not left or any(met(said, packed, concept)[1] > 0.0 for concept in left)
+
+
+_HOW_MUCH = re.compile(r"一般|通常|大概|大约|几|多")

@@ -25,7 +25,7 @@ Kind = Literal[
 # Order matters: the first that is found names the kind.
 _KINDS: tuple[tuple[Kind, str], ...] = (
     # 比较 before an adjective is "rather".
-    ("compare", r"区别|差别|不同|异同|对比|比较(?:一下|[这两]|[,。?、]|$)|[和与跟同].{1,20}比较|有何区别|"
+    ("compare", r"区别|差别|差在哪|差在什么|不同|不一样|异同|对比|比较(?:一下|[这两]|[,。?、]|$)|[和与跟同].{1,20}比较|有何区别|"
                 r"相比|优于|(?<!怎么)(?<!什么)(?<!为啥)(?<!咋)还是|关系|联系|"
                 r"\b(?:differences?|differ|compare[ds]?|comparison|versus|vs|unlike|better than)\b"),
     ("pros", r"优缺点|优点|缺点|优势|劣势|好处|坏处|利弊|不足|局限|"
@@ -42,7 +42,7 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
              r"\b(?:list|which (?:kinds|types|methods|steps)|what are|types of|kinds of|steps)\b"),
     ("how", r"如何|怎么|怎样|咋|怎么办|怎么做|方法是|实现|计算|推导|\bhow\b|\bcompute[ds]?\b"),
     ("what", r"什么是|是什么|是啥|何为|何谓|什么叫|定义|含义|意思|指什么|什么意思|概念|介绍|"
-             r"讲讲|说说|\bwhat(?:'s| is| does)\b|\bdefin(?:e|ition)\b|\bmeans?\b|\bexplain\b"),
+             r"讲讲|说说|(?:是|用来|来)(?:干嘛|干什么|做什么|干啥)|(?:干嘛|干什么|干啥|做什么)用|\bwhat(?:'s| is| does)\b|\bdefin(?:e|ition)\b|\bmeans?\b|\bexplain\b"),
 )  # fmt: skip
 _KIND = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
 
@@ -57,10 +57,12 @@ _ASKING = re.compile(
     r"介绍一下|介绍下|简要?介绍|介绍|简述一?下?|简要?说明|阐述|描述一?下?|解释一?下?|"
     r"谈谈(?:你?对)?|说说|讲讲|聊聊|说一?下|讲一?下|谈一?谈|列举|"
     r"你(?:是)?(?:怎么|如何)(?:理解|看待)|(?:怎么|如何|怎样)(?:去)?(?:理解|看待)|你对|你知道|你了解|"
+    r"(?:是|用)?来?(?:干嘛|干什么|干啥|做什么)(?!样)用?的?|有?(?:什么|啥|何|哪里)?不一样|"
     r"什么是|是什么意思|什么意思|是什么|什么叫做?|何为|何谓|叫什么|是啥|指的?是?什么|有什么|"
     r"为什么(?:说|会|要|需要|不)?|为何|为啥(?:要|会)?|"
     r"有哪些|有哪几[个种类]|哪些|哪几[个种类]|哪[个种一]|"
     r"如何|怎么办|怎么样|怎么做|怎么|怎样|咋办|咋样|咋|"
+    r"差在(?:哪里?|哪儿|什么地方)|在?(?:哪里|哪儿|什么地方)|"
     r"多少|什么时候|什么|何时|谁|啥|"
     r"有没有|是不是|是否|能否|可否|会不会|可不可以|可以吗|对吗|吗|呢|吧|啊|呀|嘛|"
     r"一下|到底|究竟|其实|"
