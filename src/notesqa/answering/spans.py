@@ -28,6 +28,12 @@ _LOST_HEADING = re.compile(
     r"(?:与(?:背景|动机))?[ \u3000]+(?=[\w\"“《])"
 )
 
+# What a feed's excerpt has above its text, run into its first sentence: the paper's name and where
+# it and its code are.
+_ADDRESSES = re.compile(
+    r"[^。！？!?；;]{0,120}?(?:(?:论文|代码|项目|原文|源码)(?:地址|链接|主页)\s*[:：]\s*"
+    r"(?:\W?\s*(?:https?://|www\.|arxiv\.org|github\.com)[^\s，。；）)]*)?[ \u3000]*)+"
+)
 _HAN_LAST = re.compile(r"[\u3400-\u9fff]$")
 
 
@@ -101,6 +107,8 @@ def _headless(text: str, title: str, start: int, end: int) -> tuple[int, int]:
         led = text.startswith(title, start) and text[begun : begun + 1].isspace()
         if led and text[begun:end].strip():
             start, end = trimmed(text, begun, end)
+    if not text[:start].strip() and (addresses := _ADDRESSES.match(text, start, end)):
+        start = addresses.end() if text[addresses.end() : end].strip() else start
     while heading := _LOST_HEADING.match(text, start, end):
         start = heading.end()
     return start, end
