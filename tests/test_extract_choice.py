@@ -195,6 +195,11 @@ def test_what_a_paragraph_goes_on_to_say_belongs_to_its_best_sentence() -> None:
     ]
 
 
+def test_letters_of_formulas_are_looked_for() -> None:
+    text = "两种写法可以互相换算。写法之一要 3 步。\n\n常用 $k=4$、$w=9$。"
+    assert answer("分层缓存的 k 和 w 取多少？", ("分层缓存", text))[0] == "常用 $k=4$、$w=9$。"
+
+
 def test_a_long_paragraph_is_not_told_to_its_end() -> None:
     text = "快照隔离会漏掉一种异常。" + "".join(
         f"第{n}个事务{'又读了一遍' * 8}。" for n in range(20)

@@ -70,8 +70,10 @@ _ASKS_RATE = re.compile(
 _ONE = re.compile(r"(?<![十百千万第])一[个种类项条步次]")
 _NUMBER = re.compile(
     r"(?<![\d.a-z_])(?<![a-z]-)(?<!_\{)(?!(?:1[89]|20)\d\d年?(?!\d))\d"
-    r"|[一二三四五六七八九十百千万亿两]+[个种倍次层步类维类项条]|="
+    r"|[一二三四五六七八九十百千万亿两]+[个种倍次层步类维类项条]"
 )
+# What a formula says is a number to who knows its letters.
+_ONLY_FORMULA = 0.5
 # "When does it not converge" asks for a condition.
 _CAME = (
     r"发明|提出|发布|发表|诞生|推出|开源|问世|成立|出[来的]|invented|proposed|introduced|"
@@ -291,6 +293,7 @@ def _values(
     around = normalize(f"{passage.title} {passage.heading}")
     around_squeezed = squeeze(around)
     total = inside = above = either = left = met_of_left = 0.0
+    letters: list[bool] = []
     for concept in query.concepts:
         weight = best_idf(concept.all_forms, idf)
         _, here = met(own, own_squeezed, concept)
@@ -302,13 +305,17 @@ def _values(
         if there == 0.0:
             left += weight
             met_of_left += weight * here
+            if len(concept.surface) == 1 and concept.surface.isascii():
+                letters.append(here > 0.0)
     total = total or 1.0
     if query.chinese:
         grams = query.own_grams
         # What the title names need not be named again.
         left_grams = [gram for gram in grams if gram not in around_squeezed] or grams
         gram_coverage = _share(grams, own_squeezed)
-        open_coverage = _share(left_grams, own_squeezed)
+        # Letters of formulas are no grams.
+        found = [gram in own_squeezed for gram in left_grams] + letters
+        open_coverage = sum(found) / (len(found) or 1)
     else:
         gram_coverage = inside / total
         open_coverage = met_of_left / left if left else gram_coverage
@@ -365,7 +372,8 @@ def meets_number(query: Query, text: str) -> float:
     if _ASKS_RATE.search(query.normalized):
         return 1.0 if _RATE.search(text) else 0.3 if _NUMBER.search(text) else 0.0
     # "A head of its own" counts nothing.
-    return 1.0 if _NUMBER.search(_ONE.sub("", without_marker(text))) else 0.0
+    own = _ONE.sub("", without_marker(text))
+    return 1.0 if _NUMBER.search(own) else _ONLY_FORMULA if "=" in own else 0.0
 
 
 # How many sentences at most, and how far below the best one in score. A fact is one

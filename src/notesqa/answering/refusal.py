@@ -175,7 +175,7 @@ def _lacks_number(query: Query, hits: Sequence[Hit], extraction: Extraction) -> 
         return False
     names = names_of(query)
     for citation in extraction.citations:
-        if meets_number(query, normalize(citation.quote)) == 1.0:
+        if meets_number(query, normalize(citation.quote)) >= 0.5:
             around = [hit for hit in hits if _holds(hit.row, citation)]
             if not around:
                 return False
