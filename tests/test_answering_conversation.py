@@ -73,6 +73,7 @@ def turn(question: str, answer: str = "") -> Turn:
         ("BN 和 LN 有什么区别？", "那它们的优缺点呢", ["BN", "LN", "优缺点"]),
         ("L1 正则化等价于什么先验?", "它的缺点是什么？", ["L1 正则化", "缺点"]),
         ("L1 正则化等价于什么先验?", "那 L2 呢？", ["L2", "L1 正则化"]),
+        ("批归一化怎么推理？", "那 ε=0 的时候呢", ["批归一化 ε=0 的时候怎么样"]),
         ("介绍一下 YOLO 的损失函数", "它用了哪些权重？", ["YOLO", "权重"]),
         ("What is flash attention?", "what about its drawbacks?", ["flash attention", "drawbacks"]),
         ("What is flash attention?", "and the complexity?", ["flash attention", "complexity"]),

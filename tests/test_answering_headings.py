@@ -129,6 +129,21 @@ def test_the_list_under_it_is_told_whole_and_without_the_code(notes: Notes) -> N
     ]
 
 
+@pytest.mark.parametrize(
+    ("question", "begins"),
+    [
+        ("高炉有什么缺点", ["缺点"]),
+        ("高炉的优点", ["优点"]),
+        ("高炉的优缺点", ["优点", "缺点"]),
+    ],
+)
+def test_of_a_list_only_what_is_asked_for_is_told(
+    notes: Notes, question: str, begins: list[str]
+) -> None:
+    answer = notes.ask(question, llm=False)
+    assert [sentence.text[:2] for sentence in answer.sentences] == begins
+
+
 def test_what_the_title_says_alone_prefers_no_section(notes: Notes) -> None:
     answer = notes.ask("什么是过热", llm=False)
     assert answer.sentences[0].text.startswith("过热指的是炉温超过了设定值")

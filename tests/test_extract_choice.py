@@ -200,6 +200,11 @@ def test_letters_of_formulas_are_looked_for() -> None:
     assert answer("分层缓存的 k 和 w 取多少？", ("分层缓存", text))[0] == "常用 $k=4$、$w=9$。"
 
 
+def test_who_asks_for_an_example_gets_one() -> None:
+    text = "单调栈只让元素按顺序进出。单调栈的复杂度是线性的。\n\n单调栈的用处很多。例如求每天下一次升温。"
+    assert answer("单调栈举个例子", ("单调栈", text))[0] == "例如求每天下一次升温。"
+
+
 def test_a_long_paragraph_is_not_told_to_its_end() -> None:
     text = "快照隔离会漏掉一种异常。" + "".join(
         f"第{n}个事务{'又读了一遍' * 8}。" for n in range(20)

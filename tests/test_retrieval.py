@@ -454,6 +454,9 @@ def test_an_unknown_document(indexed: Notes) -> None:
         ("这两种网络有啥不一样", "compare"),
         ("动量到底是干嘛用的", "what"),
         ("干嘛要归一化", "why"),
+        ("负迁移能举个例子吗", "example"),
+        ("give me an example of pooling", "example"),
+        ("那个例子里概率是多少", "number"),
         ("感受野", "other"),
     ],
 )
@@ -473,6 +476,8 @@ def test_kinds_of_questions(question: str, kind: str) -> None:
         ("要做什么样的归一化", "要做 样的归一化"),
         ("两条公式差在哪里", "两条公式"),
         ("λ 在哪里定义", "λ 定义"),
+        ("举例说明负迁移", "负迁移"),
+        ("负迁移有什么例子吗", "负迁移 例子"),
     ],
 )
 def test_question_words_are_no_content(question: str, content: str) -> None:

@@ -88,6 +88,8 @@ def completed(
             numbered = bool(items) and not text.startswith(("-", "*", "+"), items[0].start)
             half = 2 * sum(item in chosen for item in items) >= len(items)
             steps = numbered and _ASKS_STEPS.search(query.normalized) is not None
+            if span.headed:
+                items = [item for item in items if item.headed]
             if span.headed or steps or (half and (numbered or query.kind == "list")):
                 for item in items:
                     add(item)

@@ -154,6 +154,11 @@ def score_sentences(
         any(first <= start < last for first, last in asking[number]) and not text.startswith("```")
         for (number, start, _), text in zip(places, texts, strict=True)
     ]
+    pointed = [
+        under and _points_at(query, passages[number].title, text)
+        for (number, _, _), text, under in zip(places, texts, headed, strict=True)
+    ]
+    headed = pointed if any(pointed) else headed
     told_there = any(headed)
     wants_code = _ASKS_CODE.search(query.normalized) is not None
     two = query.kind == "compare" and len(subjects(query.text)) == 2
@@ -234,6 +239,20 @@ def _asking_sections(query: Query, passage: Passage) -> list[tuple[int, int]]:
     ]
 
 
+def _points_at(query: Query, title: str, text: str) -> bool:
+    """Whether a sentence begins with what the title leaves open of a question: "缺点：…"."""
+    above = normalize(title)
+    packed = squeeze(above)
+    head = normalize(without_marker(text)).replace("*", "")
+    return any(
+        head.startswith(form)
+        for concept in query.concepts
+        if met(above, packed, concept)[1] == 0.0
+        for form in concept.all_forms
+        if len(form) > 1
+    )
+
+
 def _named(query: Query, name: str) -> int:
     """How many of the things asked about a title or a heading names."""
     plain = normalize(name)
@@ -263,7 +282,7 @@ _HELPS = re.compile(r"办法|对策|做法|改用|改成|补救|避免|防止|�
 _SET_APART = 4.0
 _DISPLAYED = re.compile(r"\$\$|\\\[|\\begin")
 # What causes a thing, or helps against it, is told in the sentence after the one that names it.
-_TOLD_AFTERWARDS = frozenset(("how", "why", "pros", "formula"))
+_TOLD_AFTERWARDS = frozenset(("how", "why", "pros", "formula", "example"))
 # What the sentence before names counts a little less than a name of its own.
 _CARRIED = 0.75
 
@@ -341,7 +360,8 @@ def _share(grams: Sequence[str], squeezed: str) -> float:
 def _cue(query: Query, text: str) -> float:
     """Whether a sentence speaks as the answers to such questions do.
 
-    Who asks for a formula wants one that is set apart more than one in the line.
+    Who asks for a formula wants one that is set apart more than one in the line; who asks for an
+    example wants nothing else.
     """
     cue = CUES.get(query.kind)
     if query.kind == "how":
@@ -351,7 +371,8 @@ def _cue(query: Query, text: str) -> float:
             return 1.0
     if not cue or not cue.search(text):
         return 0.0
-    return _SET_APART if query.kind == "formula" and _DISPLAYED.search(text) else 1.0
+    apart = query.kind == "example" or (query.kind == "formula" and _DISPLAYED.search(text))
+    return _SET_APART if apart else 1.0
 
 
 def asks_number(query: Query) -> bool:

@@ -60,6 +60,8 @@ _VERB_FIRST = re.compile(
 )
 _WHICH = re.compile(r"^(?:那么?)?哪一?[个种](?:会|要|更|比较|最|的?效果)[^，,。]{1,10}$")
 _WHAT_ABOUT = re.compile(r"^(?P<other>[^，,。?？]{1,24}?)(?:呢|又如何|又怎么样)$")
+# "What if" asks about the same matter.
+_CONDITION = re.compile(r"(?:时候?|情况下?|的话|之[前后]|以[前后])$|[=<>＝≈≤≥]")
 _EN_LEAD = re.compile(
     r"^(?:(?:and|but|so|ok(?:ay)?|then|also|well|now|hmm)\b[,\s]*)+", re.IGNORECASE
 )
@@ -305,6 +307,8 @@ def by_rules(question: str, found: tuple[str, ...]) -> str:
     if _BARE.match(core):
         return f"{whole}{core.removesuffix('呢')}？"
     if match := _WHAT_ABOUT.match(core):
+        if _CONDITION.search(match["other"]):
+            return f"{whole} {match['other']}怎么样？"
         return (
             f"{match['other']}（与{whole}相关）？"
             if len(match["other"]) <= 1

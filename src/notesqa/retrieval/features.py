@@ -82,6 +82,7 @@ CUES: dict[Kind, re.Pattern[str]] = {
     "number": re.compile(r"\d"),
     "when": re.compile(r"(?:19|20)\d\d|年|时候|当.{1,20}时|适合|适用"),
     "who": re.compile(r"提出|作者|等人|et al|教授|团队|[a-z]+ [a-z]+"),
+    "example": re.compile(r"例如|比如|譬如|例子|举例|例:|如图|\be\.g\.|for (?:example|instance)"),
     "formula": re.compile(r"=|\$|\\[a-z]+|公式|∑|\[math\]"),
 }  # fmt: skip
 

@@ -19,11 +19,14 @@ from notesqa.text.normalize import normalize, simplified
 from notesqa.text.segment import Segmenter, singulars
 
 Kind = Literal[
-    "what", "list", "why", "how", "compare", "pros", "number", "when", "who", "formula", "other"
-]
+    "what", "list", "why", "how", "compare", "pros", "number", "when", "who", "formula",
+    "example", "other",
+]  # fmt: skip
 
 # Order matters: the first that is found names the kind.
 _KINDS: tuple[tuple[Kind, str], ...] = (
+    ("example", r"举(?:[一几]?个|些)?例|(?:有|给|来)(?:[一几没]|什么|哪些)?(?:个|些|有)?例子|"
+                r"\b(?:give|show|any|an?) (?:me )?(?:an? |some )?examples?\b|\bfor example\b"),
     # 比较 before an adjective is "rather".
     ("compare", r"区别|差别|差在哪|差在什么|不同|不一样|异同|对比|比较(?:一下|[这两]|[,。?、]|$)|[和与跟同].{1,20}比较|有何区别|"
                 r"相比|优于|(?<!怎么)(?<!什么)(?<!为啥)(?<!咋)还是|关系|联系|"
@@ -62,6 +65,7 @@ _ASKING = re.compile(
     r"为什么(?:说|会|要|需要|不)?|为何|为啥(?:要|会)?|"
     r"有哪些|有哪几[个种类]|哪些|哪几[个种类]|哪[个种一]|"
     r"如何|怎么办|怎么样|怎么做|怎么|怎样|咋办|咋样|咋|"
+    r"举例(?:说明|一下)?|(?:能不能|能|可以)?(?:举|给|来|有)(?:[一几]?个|些)?(?:什么|哪些)?(?=例)|"
     r"差在(?:哪里?|哪儿|什么地方)|在?(?:哪里|哪儿|什么地方)|"
     r"多少|什么时候|什么|何时|谁|啥|"
     r"有没有|是不是|是否|能否|可否|会不会|可不可以|可以吗|对吗|吗|呢|吧|啊|呀|嘛|"
