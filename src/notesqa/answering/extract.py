@@ -161,8 +161,11 @@ def score_sentences(
     headed = pointed if any(pointed) else headed
     told_there = any(headed)
     wants_code = _ASKS_CODE.search(query.normalized) is not None
-    two = query.kind == "compare" and len(subjects(query.text)) == 2
-    subject = [two and _named(query, passage.title) > 0 for passage in passages[:_MOST_PASSAGES]]
+    sides = subjects(query.text) if query.kind == "compare" else ()
+    subject = [
+        _sides_named(query, sides, passage.title) if len(sides) == _SIDES else 0
+        for passage in passages[:_MOST_PASSAGES]
+    ]
     spans = []
     for (number, start, end), text, values, cosine, under in zip(
         places, texts, found, cosines, headed, strict=True
@@ -183,8 +186,7 @@ def score_sentences(
             worth -= _CODE
         if told_there and not under and values["coverage"] < 1.0:
             worth = -math.inf  # it stands under another heading, and says less than is asked
-        if any(subject) and not subject[number]:
-            worth -= _IN_PASSING
+        worth -= _IN_PASSING * (max(subject) - subject[number])
         spans.append(Span(number, start, end, row, total, worth, under))
     if told_there:
         most = max(span.worth for span in spans if span.headed)
@@ -211,8 +213,9 @@ def _about(
 # In the unit of the score, in which the best sentence of a passage leads the next by about 1.
 _SAYS_NOTHING = 12.0
 _INTRODUCES_IT = 3.0
-# What the note on a third thing says of two that are compared.
-_IN_PASSING = 2.0
+# What the note on a third thing says of two that are compared, for each that another note is on.
+_IN_PASSING = 3.0
+_SIDES = 2
 # Code shares many words with a question and says little to who does not ask for it.
 _CODE = 4.0
 
@@ -258,6 +261,17 @@ def _named(query: Query, name: str) -> int:
     plain = normalize(name)
     packed = squeeze(plain)
     return sum(met(plain, packed, concept)[1] > 0.0 for concept in query.concepts)
+
+
+def _sides_named(query: Query, sides: Sequence[str], title: str) -> int:
+    """How many of the two things that are compared a title names."""
+    plain = normalize(title)
+    packed = squeeze(plain)
+    names = [normalize(side) for side in sides]
+    return sum(
+        any(met(plain, packed, c)[1] > 0.0 for c in query.concepts if c.surface in name)
+        for name in names
+    )
 
 
 def _asked_after(query: Query) -> list[str]:
