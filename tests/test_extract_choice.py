@@ -205,6 +205,32 @@ def test_who_asks_for_an_example_gets_one() -> None:
     assert answer("单调栈举个例子", ("单调栈", text))[0] == "例如求每天下一次升温。"
 
 
+def test_the_paragraph_that_answers_speaks_before_what_leads_to_it() -> None:
+    text = (
+        "跳表查找从上层开始，一层层往下。\n\n"
+        "跳表查找为什么快：每一层都跳过下面一层的一半节点。所以跳表查找只要对数步。"
+    )
+    assert answer("跳表查找为什么快", ("排序结构", text)) == [
+        "跳表查找为什么快：每一层都跳过下面一层的一半节点。",
+        "所以跳表查找只要对数步。",
+        "跳表查找从上层开始，一层层往下。",
+    ]
+
+
+def test_a_paragraph_that_concludes_stays_below_what_it_concludes_from() -> None:
+    text = (
+        "跳表的层数由抛硬币决定，每层跳过一半。\n\n"
+        "因此跳表查找很快：跳表查找为什么快，就快在对数步。"
+    )
+    said = answer("跳表查找为什么快", ("排序结构", text))
+    assert said[-1].startswith("因此")
+
+
+def test_what_was_cut_off_or_points_elsewhere_is_no_rest_of_a_paragraph() -> None:
+    text = "跳表查找很快，因为每层跳过一半的节点。下面是查找的代码。插入也差不多..."
+    assert answer("跳表查找为什么很快", text) == ["跳表查找很快，因为每层跳过一半的节点。"]
+
+
 def test_a_long_paragraph_is_not_told_to_its_end() -> None:
     text = "快照隔离会漏掉一种异常。" + "".join(
         f"第{n}个事务{'又读了一遍' * 8}。" for n in range(20)

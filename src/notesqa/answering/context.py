@@ -9,7 +9,7 @@ from itertools import pairwise
 from notesqa.answering.followups import subjects
 from notesqa.answering.naming import has_one
 from notesqa.answering.spans import LIST_ITEM, Span
-from notesqa.answering.standing import asks, refers_back
+from notesqa.answering.standing import asks, points_elsewhere, refers_back
 from notesqa.records import Passage
 from notesqa.retrieval.query import Query
 from notesqa.retrieval.terms import Concept
@@ -26,6 +26,13 @@ _FURTHEST_SIDE = 9.0
 _ENUMERATING = frozenset(("list", "how"))
 # One step alone says nothing to who asks for the steps.
 _ASKS_STEPS = re.compile(r"步骤|流程|过程|\bsteps?\b|\bprocedure\b")
+_CUT = ("...", "…")
+# So begins what cannot stand first.
+_GOES_ON = re.compile(
+    r"因此|所以|于是|从而|可见|由此|还|也|再|此外|另外|同时|不过|但|而|例如|比如|其中|或|反过来|"
+    r"(?:therefore|hence|thus|also|but|however|besides|for example)\b",
+    re.IGNORECASE,
+)
 # Whoever reads a conclusion asks what it follows from.
 _CONCLUDES = re.compile(
     r"(?:因此|所以|于是|从而|可见|由此|therefore\b|hence\b|thus\b)", re.IGNORECASE
@@ -158,7 +165,8 @@ def _rest_of_paragraph(beside: Sequence[Span], span: Span, text: str) -> list[Sp
     while last + 1 < len(beside):
         after = beside[last + 1]
         gap = text[beside[last].end : after.start]
-        if gap.strip() or "\n" in gap or _says_apart(text[after.start : after.end]):
+        said = text[after.start : after.end]
+        if gap.strip() or "\n" in gap or _says_apart(said) or _says_nothing(said):
             break
         last += 1
     return list(beside[first + 1 : last + 1])
@@ -178,6 +186,35 @@ def ordered(chosen: Sequence[Span], passages: Sequence[Passage]) -> list[Span]:
     return sorted(chosen, key=key)
 
 
+def forward(query: Query, said: Sequence[Span], passages: Sequence[Passage]) -> list[Span]:
+    """What is quoted, with the paragraph of the best sentence moved to the front of its place.
+
+    Only a paragraph that can be read without what stood above it is moved, past running text;
+    items of lists, and what two things are compared by, keep the order of the note.
+    """
+    texts = [passages[span.passage].text for span in said]
+    if query.kind == "compare" or any(
+        _says_apart(text[span.start : span.end]) for text, span in zip(texts, said, strict=True)
+    ):
+        return list(said)
+    best = max(said, key=lambda span: span.worth)
+    text = passages[best.passage].text
+    begin = max(0, text.rfind("\n\n", 0, best.start))
+    end = text.find("\n\n", best.end)
+    run = [
+        span
+        for span in said
+        if span.passage == best.passage and begin <= span.start and (end < 0 or span.start < end)
+    ]
+    opening = text[run[0].start : run[0].end]
+    whole = not text[begin : run[0].start].strip()
+    if not whole or refers_back(opening) or _GOES_ON.match(opening):
+        return list(said)
+    place = next(n for n, span in enumerate(said) if span.passage == best.passage)
+    rest = [span for span in said[place:] if span not in run]
+    return [*said[:place], *run, *rest]
+
+
 def _places(passages: Sequence[Passage]) -> dict[str, int]:
     """By a passage's id the number of the first that adjoins it, directly or by others."""
     places = {passage.chunk_id: number for number, passage in enumerate(passages)}
@@ -188,6 +225,11 @@ def _places(passages: Sequence[Passage]) -> dict[str, int]:
             old, new = sorted((places[upper.chunk_id], places[lower.chunk_id]), reverse=True)
             places = {key: new if number == old else number for key, number in places.items()}
     return places
+
+
+def _says_nothing(text: str) -> bool:
+    """Whether a sentence only points elsewhere, asks, or was cut off."""
+    return points_elsewhere(text) or asks(text) or text.rstrip().endswith(_CUT)
 
 
 def _says_apart(text: str) -> bool:

@@ -17,7 +17,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from notesqa.answering.context import both_sides, completed, ordered
+from notesqa.answering.context import both_sides, completed, forward, ordered
 from notesqa.answering.followups import subjects
 from notesqa.answering.naming import has_one, names_of, passages_with, written_as_name
 from notesqa.answering.quoting import quoted, without_marker
@@ -444,7 +444,7 @@ def extract(
     chosen = both_sides(query, chosen, spans, passages)
     answered = max(chosen, key=lambda span: span.worth).values[_NUMBER_FEATURE] > 0.0
     whole = completed(query, chosen, spans, passages, answered=answered)
-    return _quoted(whole, passages, spans)
+    return _quoted(forward(query, whole, passages), passages, spans)
 
 
 def _quoted(
