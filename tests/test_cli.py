@@ -171,6 +171,9 @@ def test_the_help_names_every_command_and_every_exit_code() -> None:
         (["model"], "action"),
         (["model", "frob"], "frob"),
         (["serve", "--port", "x"], "--port"),
+        (["serve", "--port", "99999"], "99999 is not between 0 and 65535"),
+        (["serve", "--port", "-5"], "-5 is not between 0 and 65535"),
+        (["serve", "--port", "9" * 5000], "--port"),
         (["--home"], "--home"),
     ],
 )
@@ -665,6 +668,23 @@ def test_doctor_finds_what_is_wrong(inside: Inside, tmp_path: Path) -> None:
     assert re.search(r"^\?   lexical", done.stdout, re.MULTILINE)
     assert re.search(r"^\?   corpus +1 file", done.stdout, re.MULTILINE)
     assert re.search(r"^!!  model.*gone\.gguf", done.stdout, re.MULTILINE)
+
+
+def test_a_line_of_the_users_dictionary_that_cannot_be_taken(
+    inside: Inside, tmp_path: Path
+) -> None:
+    home = write_notes(tmp_path / "home", NOTES)
+    assert inside("--home", home, "index").returncode == 0
+    words = home / "corpus" / "userdict.txt"
+    for frequency in ("99999999999999999999", "9" * 5000):
+        words.write_text(f"感受野 9\n词 {frequency} n\n", encoding="utf-8")
+        for command in (["search", "词"], ["ask", "词是什么?"], ["index"]):
+            assert_error(inside("--home", home, *command), 3, f"{words}, line 2: the frequency")
+        done = inside("--home", home, "doctor")
+        assert done.returncode == 3
+        assert f"!!  segmenter    {words}, line 2" in done.stdout
+    words.write_text("词 1000000000 n\n又一个词 1000000000\n", encoding="utf-8")
+    assert inside("--home", home, "search", "词").returncode in (0, 1)
 
 
 def test_eval(inside: Inside, built: Path, tmp_path: Path) -> None:

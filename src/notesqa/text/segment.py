@@ -79,7 +79,7 @@ class Segmenter:
             userdict: may be None or absent.
 
         Raises:
-            CorpusError: it cannot be read, or is not UTF-8.
+            CorpusError: it cannot be read, is not UTF-8, or a frequency in it is too large.
         """
         self._userwords = _read_userdict(userdict) if userdict else ()
         self._jieba: Jieba | None = None
@@ -212,21 +212,30 @@ def _read_userdict(path: Path) -> tuple[_UserWord, ...]:
         raise CorpusError(f"{path} is not UTF-8", "save it as UTF-8") from error
     except OSError as error:
         raise CorpusError(f"cannot read {path}: {error.strerror}", "check its rights") from error
-    return tuple(_userwords(text))
+    return tuple(_userwords(text, path))
 
 
 _USER_LINE = re.compile(r"(.+?)(?: ([0-9]+))?(?: ([a-z]+))?")
+# All the frequencies of jieba's own dictionary together are 60 million.
+_MOST_FREQUENT = 10**9
 
 
-def _userwords(text: str) -> Iterator[_UserWord]:
-    for raw in text.splitlines():
+def _userwords(text: str, path: Path) -> Iterator[_UserWord]:
+    for number, raw in enumerate(text.splitlines(), 1):
         line = raw.strip()
         if not line or line.startswith("#"):
             continue
         match = _USER_LINE.fullmatch(line)
         word = normalize(match[1]).strip() if match else ""
-        if match and word:
-            yield word, int(match[2]) if match[2] else None, match[3]
+        if not match or not word:
+            continue
+        frequency = match[2]
+        if frequency and (len(frequency) > 20 or int(frequency) > _MOST_FREQUENT):
+            raise CorpusError(
+                f"{path}, line {number}: the frequency {frequency[:24]} is too large",
+                f"write at most {_MOST_FREQUENT}, or leave it out",
+            )
+        yield word, int(frequency) if frequency else None, match[3]
 
 
 # -- everything that is not Han ----------------------------------------------------------
