@@ -7,10 +7,13 @@ import base64
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -101,6 +104,32 @@ def test_a_taken_port_is_told(tmp_path: Path) -> None:
         taken.listen()
         with pytest.raises(ConfigError, match="cannot be used"):
             serve(Home(tmp_path), Settings(), taken.getsockname()[1])
+    with pytest.raises(ConfigError, match="port 99999 cannot be used"):
+        serve(Home(tmp_path), Settings(), 99999)
+
+
+@pytest.mark.parametrize("wanted", ["0", None], ids=["any port", "a port"])
+def test_the_address_that_is_printed_is_the_one_that_answers(
+    tmp_path: Path, wanted: str | None
+) -> None:
+    (tmp_path / "corpus").mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "notesqa", "--home", tmp_path, "serve"]
+        + ["--port", wanted or str(free_port())],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    address = process.stderr.readline().split()[1]
+    try:
+        with urllib.request.urlopen(address, timeout=PATIENCE) as page:
+            assert page.status == 200
+    except urllib.error.HTTPError as error:
+        # It wants the cookie that it has just set, which this client does not keep.
+        assert error.code == 403
+    process.send_signal(signal.SIGINT)
+    assert process.wait(PATIENCE) == 0
+    assert "Traceback" not in process.stderr.read()
 
 
 # -- Chromium -------------------------------------------------------------------------------

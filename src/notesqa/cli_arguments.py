@@ -37,6 +37,16 @@ def _count(text: str) -> int:
     return value
 
 
+def _port(text: str) -> int:
+    try:
+        value = int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number") from error
+    if not 0 <= value <= 65535:
+        raise argparse.ArgumentTypeError(f"{value} is not between 0 and 65535")
+    return value
+
+
 def _words(text: str) -> str:
     """An argument as UTF-8, also where the locale took its bytes for something else."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
@@ -159,7 +169,9 @@ exit codes: 0 done; 1 the notes do not say, or nothing found; 2 usage; 3 error; 
     serve = command(
         "serve", "show the terminal UI in a browser, on this machine only", "  notesqa serve"
     )
-    serve.add_argument("--port", type=int, default=8765, metavar="PORT", help="port (8765)")
+    serve.add_argument(
+        "--port", type=_port, default=8765, metavar="PORT", help="port (8765); 0 takes a free one"
+    )
     return parser
 
 

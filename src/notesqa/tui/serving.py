@@ -13,8 +13,10 @@ import contextlib
 import errno
 import hmac
 import logging
+import os
 import secrets
 import shlex
+import socket
 import sys
 from collections.abc import Awaitable, Callable
 from string import Template
@@ -76,6 +78,11 @@ class NotesServer(Server):
     def address(self) -> str:
         """What to open in the browser."""
         return f"{self.public_url}/?token={self._token}"
+
+    def serve_at(self, listening: socket.socket) -> None:
+        """As `serve`, on a socket that listens already, so that its port is known and ours."""
+        self.initialize_logging()
+        web.run_app(self._make_app(), sock=listening, print=None)
 
     def initialize_logging(self) -> None:
         """Only what went wrong, on stderr."""
@@ -154,16 +161,29 @@ def serve(home: Home, settings: Settings, port: int) -> int:
     """Serve until interrupted.
 
     Raises:
-        ConfigError: the port is taken or not allowed.
+        ConfigError: the port is taken, not allowed, or no port.
     """
     del settings  # the served process reads them itself
-    server = NotesServer(home, port, secrets.token_urlsafe(16))
-    try:
-        server.serve()
-    except OSError as error:
-        if error.errno in (errno.EADDRINUSE, errno.EACCES):
-            raise ConfigError(
-                f"port {port} cannot be used: {error.strerror}", "name another with --port"
-            ) from error
-        raise
+    with _listening(port) as listening:
+        taken = listening.getsockname()[1]  # another one than 0, which asks for any
+        NotesServer(home, taken, secrets.token_urlsafe(16)).serve_at(listening)
     return 0
+
+
+def _listening(port: int) -> socket.socket:
+    found = socket.socket()
+    try:
+        if os.name == "posix":
+            # Else a port stays taken for a minute after it was last used.
+            found.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        found.bind((HOST, port))
+        found.listen()
+    except (OSError, OverflowError) as error:
+        found.close()
+        if isinstance(error, OSError) and error.errno not in (errno.EADDRINUSE, errno.EACCES):
+            raise
+        reason = getattr(error, "strerror", None) or "ports go from 0 to 65535"
+        raise ConfigError(
+            f"port {port} cannot be used: {reason}", "name another with --port"
+        ) from error
+    return found
