@@ -718,6 +718,11 @@ def test_a_copy_that_fails_leaves_no_half_note(
     assert [p for p in home.corpus.rglob("*") if p.is_file()] == []
 
 
+def test_a_lone_path_is_taken_as_one(notes: Notes, inbox: Path) -> None:
+    assert notes.index(str(inbox / "two.md")).copied == ("corpus/two.md",)
+    assert notes.index(inbox / "one.txt").copied == ("corpus/one.txt",)
+
+
 def test_indexing_reports_what_it_copied(notes: Notes, inbox: Path) -> None:
     report = notes.index([inbox / "two.md", inbox / "none.md"])
     assert report.copied == ("corpus/two.md",)

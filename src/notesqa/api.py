@@ -196,7 +196,7 @@ class Notes:
 
     def index(
         self,
-        paths: Sequence[str | os.PathLike[str]] = (),
+        paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] = (),
         *,
         full: bool = False,
         on_event: Callable[[IndexEvent], None] | None = None,
@@ -205,6 +205,7 @@ class Notes:
         """Add `paths` to the corpus, if any, then bring the index up to it.
 
         Args:
+            paths: files and folders, or a single one.
             full: read and chunk everything anew.
             on_event: called with the progress, from this thread.
             cancel: when set, the work stops soon and can be resumed.
@@ -216,6 +217,8 @@ class Notes:
         """
         from notesqa.indexing import add_paths, rebuild, rebuild_lock
 
+        # A string is a sequence, too: of paths of one letter.
+        paths = (paths,) if isinstance(paths, str | os.PathLike) else paths
         with rebuild_lock(self.home.index):
             copied, failed = add_paths(self.home, paths)
             catalog = self._open_catalog(write=True)
