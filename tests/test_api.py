@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -16,6 +18,7 @@ from notesqa.api import Notes, answer_from_json, answer_to_json
 from notesqa.config import ChunkingSettings, Home, LlmSettings, RetrievalSettings, Settings
 from notesqa.errors import CatalogError, NotesqaError
 from notesqa.records import Answer, Citation, Passage, Sentence, Turn
+from notesqa.retrieval import Retriever
 from tests.fakes import BigramEmbedder, article
 from tests.test_answering_conversation import Scripted
 
@@ -121,6 +124,53 @@ def test_k_bounds_what_an_answer_rests_on(indexed: Notes) -> None:
     answer = indexed.ask("训练时怎么做?", k=1)
     assert len(answer.passages) == 1
     assert {c.chunk_id for c in answer.citations} <= {p.chunk_id for p in answer.passages}
+
+
+def test_more_than_there_are_is_all_there_are(home: Home, indexed: Notes) -> None:
+    for k in (1001, 10**9, 10**30):
+        found = indexed.search("Dropout 动量 批归一化 anchor", k)
+        assert 1 <= len(found) <= indexed.status().chunks
+        assert indexed.ask("Dropout 测试时怎么做?", k=k).citations
+    settings = Settings(retrieval=RetrievalSettings(k=10**9))
+    with Notes(home, settings) as notes:
+        assert notes.search("Dropout")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"k": 0}, "k must be at least 1, not 0"),
+        ({"k": "5"}, "k must be a whole number, not '5'"),
+        ({"k": 2.5}, "k must be a whole number, not 2.5"),
+        ({"after": 20240101}, "after is no date: 20240101"),
+        ({"before": "2024-13-01"}, "before is no date: 2024-13-01"),
+        ({"query": None}, "the query must be text, not None"),
+    ],
+)
+def test_arguments_that_are_wrong_are_one_clear_error(
+    indexed: Notes, arguments: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(NotesqaError) as caught:
+        indexed.search(**{"query": "Dropout", **arguments})
+    assert caught.value.message == said
+    if "k" in arguments:
+        with pytest.raises(NotesqaError, match=re.escape(said)):
+            indexed.ask("Dropout?", **arguments)
+        with pytest.raises(NotesqaError, match=re.escape(said)):
+            list(indexed.stream("Dropout?", **arguments))
+    if "query" in arguments:
+        with pytest.raises(NotesqaError, match="the question must be text"):
+            indexed.ask(arguments["query"])
+
+
+def test_a_retriever_that_was_closed_says_so(indexed: Notes, home: Home) -> None:
+    retriever = Retriever.open(home)
+    assert retriever.search("Dropout")
+    retriever.close()
+    with pytest.raises(CatalogError, match="the index was closed"):
+        retriever.search("Dropout")
+    with pytest.raises(CatalogError, match="the index was closed"):
+        retriever.document("nope")
 
 
 def test_the_settings_say_how_many_passages_unless_the_caller_does(

@@ -15,6 +15,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from notesqa.config import Home, Settings
+from notesqa.errors import NotesqaError
 from notesqa.records import Answer, Citation, Document, Passage, Sentence, Turn
 from notesqa.reports import ConversationInfo, DocumentInfo, IndexEvent, IndexReport, Pending
 
@@ -326,10 +327,11 @@ class Notes:
             history: the turns before.
 
         Raises:
-            NotesqaError: there is no index, or the model fails.
+            NotesqaError: there is no index, `k` is no whole number of at least 1, or the
+                model fails.
         """
-        k = self.settings.retrieval.k if k is None else k
-        return self._open_answerer().ask(question, k=k, llm=llm, history=history)
+        answerer = self._open_answerer()
+        return answerer.ask(_text(question), k=self.retriever.how_many(k), llm=llm, history=history)
 
     def stream(
         self,
@@ -341,8 +343,9 @@ class Notes:
         cancel: threading.Event | None = None,
     ) -> Iterator[AnswerEvent]:
         """The same in the making; see `Answerer.stream`."""
-        k = self.settings.retrieval.k if k is None else k
-        return self._open_answerer().stream(question, k=k, llm=llm, history=history, cancel=cancel)
+        answerer = self._open_answerer()
+        k = self.retriever.how_many(k)
+        return answerer.stream(_text(question), k=k, llm=llm, history=history, cancel=cancel)
 
     # -- conversations ----------------------------------------------------------------------
 
@@ -396,6 +399,12 @@ class Notes:
     def restore_conversation(self, conversation_id: int) -> None:
         """Undo `delete_conversation`."""
         self._open_catalog(write=True).mark_conversation(conversation_id, deleted=False)
+
+
+def _text(question: str) -> str:
+    if not isinstance(question, str):
+        raise NotesqaError(f"the question must be text, not {question!r}", "write it in quotes")
+    return question
 
 
 def answer_to_json(answer: Answer) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +15,9 @@ SETTINGS_FILE = "notesqa.toml"
 _MAX_SETTINGS_BYTES = 1 << 20
 _LEAST = {"chunking.tokens": 32, "retrieval.k": 1, "llm.max_answer_tokens": 1, "llm.gpu_layers": -1}
 """The smallest value of each number that is not 0."""
+_MOST = {"retrieval.k": 1000, "llm.threads": 1024, "llm.context_tokens": 100_000_000}
+_MOST_ELSE = 1_000_000
+"""The greatest value of a number: beyond it memory or time run out before anything is seen."""
 _CHOICES = {"tui.formulas": ("auto", "kitty", "iterm", "sixel", "unicode")}
 
 
@@ -262,6 +264,9 @@ def _checked(default: Any, value: Any, name: str, path: Path) -> Any:
         raise ConfigError(f"{path}: {name} must be one of {', '.join(known)}", f"it is {value!r}")
     if isinstance(value, int | float) and not isinstance(value, bool):
         least = _LEAST.get(name, 0)
-        if not least <= value < math.inf:
+        if not value >= least:  # nor is "not a number"
             raise ConfigError(f"{path}: {name} must be at least {least}", f"it is {value!r}")
+        most = _MOST.get(name, _MOST_ELSE)
+        if value > most:
+            raise ConfigError(f"{path}: {name} must be at most {most}", f"it is {value!r}")
     return value

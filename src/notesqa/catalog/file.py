@@ -33,6 +33,8 @@ def mapped(path: Path) -> Iterator[None]:
             raise CatalogError(
                 f"cannot write to {path.parent}: {text}", "check the rights of the index folder"
             ) from error
+        if "closed database" in text:
+            raise CatalogError("the index was closed", "open it again") from error
         if "I/O" in text:
             raise CatalogError(
                 f"the disk that holds {path.parent} fails: {text}",

@@ -318,7 +318,7 @@ class Catalog(Conversations):
         )
         if not rows:
             raise CatalogError(
-                f"there is no document {document_id}", "list them: notesqa status --json"
+                f"there is no document {document_id}", "list them: Notes.documents()"
             )
         row = rows[0]
         kind: DocumentKind = row[3]

@@ -8,6 +8,7 @@ belong together are joined.
 from __future__ import annotations
 
 import dataclasses
+import operator
 import os
 import threading
 import time
@@ -118,6 +119,7 @@ class Retriever:
         self._terms: TermTable | None = None
         self._likeness = Likeness()
         self._head = -1
+        self._size = 0
         self._chunks = _Chunks(-1)
         # The engines let go of Python's lock while they search: one works beside the other.
         self._aside = ThreadPoolExecutor(_ASIDE, "notesqa-search")
@@ -237,6 +239,7 @@ class Retriever:
                         current &= follower.catch_up(self._catalog, wait=not usable)
             with self._lock:
                 self._terms = None
+                self._size = commit.chunks
                 self._likeness = Likeness(*self._catalog.likeness(commit.embedder) or ())
             if current:
                 self._head = head
@@ -246,6 +249,8 @@ class Retriever:
 
     def analyse(self, text: str) -> Query:
         """The question as the search sees it; slips of the keyboard are put right."""
+        if not isinstance(text, str):
+            raise NotesqaError(f"the query must be text, not {text!r}", "write it in quotes")
         self.refresh()
         # Half a character (a stray surrogate) can be looked up nowhere.
         text = text.encode("utf-8", "replace").decode("utf-8")
@@ -254,6 +259,21 @@ class Retriever:
         if right == query.normalized:
             return query
         return dataclasses.replace(analyse(right, self.segmenter, self.term_table), text=text)
+
+    def how_many(self, k: int | None) -> int:
+        """`k`, or the settings' `retrieval.k` where it is None.
+
+        Raises:
+            NotesqaError: it is no whole number, or less than 1.
+        """
+        k = self._settings.retrieval.k if k is None else k
+        try:
+            count = operator.index(k)
+        except TypeError as error:
+            raise NotesqaError(f"k must be a whole number, not {k!r}", "write e.g. k=8") from error
+        if count < 1:
+            raise NotesqaError(f"k must be at least 1, not {k}", "ask for one passage or more")
+        return count
 
     def search(
         self,
@@ -268,18 +288,16 @@ class Retriever:
         """The `k` passages that answer best, best first.
 
         Args:
-            k: how many; the settings' `retrieval.k` where None.
+            k: how many at most; the settings' `retrieval.k` where None.
             sources: globs over the path in the home or the file name (`*.md`).
             tags: all of them must be the note's.
             after, before: the note's date, inclusive (`YYYY-MM-DD`).
 
         Raises:
             CatalogError: there is no index, or it cannot be read.
-            NotesqaError: a date is malformed or `k` is less than 1.
+            NotesqaError: a date is malformed, or `k` no whole number of at least 1.
         """
-        k = self._settings.retrieval.k if k is None else k
-        if k < 1:
-            raise NotesqaError(f"k must be at least 1, not {k}", "ask for one passage or more")
+        k = self.how_many(k)
         hits = self.hits(
             self.analyse(query), limit=max(_CANDIDATES, 2 * k), sources=_several(sources),
             tags=_several(tags), after=_iso(after, "after"), before=_iso(before, "before"),
@@ -339,6 +357,8 @@ class Retriever:
         if not query.normalized.strip():
             return []
         self.refresh()
+        # The engines make room for as many as they are asked for.
+        limit = min(limit, max(_CANDIDATES, 2 * self._size))
         lexical, vectors = self.followers
         # A commit that one engine has not reached yet does not show by halves.
         stood = (lexical.commit, vectors.commit)
@@ -579,5 +599,5 @@ def _iso(value: str | date | None, name: str) -> str | None:
         return date(value.year, value.month, value.day).isoformat()
     try:
         return date.fromisoformat(value).isoformat()
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         raise NotesqaError(f"{name} is no date: {value}", "write it as YYYY-MM-DD") from error
