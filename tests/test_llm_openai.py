@@ -37,7 +37,9 @@ class Handler(BaseHTTPRequestHandler):
     server: Server
 
     def do_GET(self) -> None:
-        if self.path == "/props" and self.server.props is not None:
+        if callable(self.server.props):
+            self.server.props(self)
+        elif self.path == "/props" and self.server.props is not None:
             self.reply(200, self.server.props)
         else:
             self.reply(404, {"error": "no"})
@@ -93,7 +95,7 @@ class Server(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self, script: Script, props: dict[str, Any] | None) -> None:
+    def __init__(self, script: Script, props: dict[str, Any] | Script | None) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
         self.script = script
         self.props = props
@@ -106,7 +108,7 @@ class Server(ThreadingHTTPServer):
 
 @contextmanager
 def serving(
-    script: Script, props: dict[str, Any] | None = None, **settings: Any
+    script: Script, props: dict[str, Any] | Script | None = None, **settings: Any
 ) -> Iterator[tuple[Server, OpenAIChatModel]]:
     server = Server(script, props)
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
@@ -156,6 +158,126 @@ def test_a_llama_cpp_server_is_known_and_sent_the_grammar() -> None:
         assert model.context_tokens == 2048
         list(model.stream(CHAT, grammar="root ::= [a]"))
         assert server.asked[0][2]["grammar"] == "root ::= [a]"
+
+
+def dripping(handler: Handler) -> None:
+    """A byte now and then, for ever: no single read waits for long."""
+    handler.begin()
+    with suppress(OSError):
+        while not handler.server.cut.wait(0.05):
+            handler.raw(" ")
+    handler.server.cut.set()
+
+
+def flooding(handler: Handler, text: str = " ") -> None:
+    handler.begin()
+    handler.raw(text)
+    with suppress(OSError):
+        while True:
+            handler.raw(" " * 65536)
+    handler.server.cut.set()
+
+
+@pytest.mark.timeout(2 * PATIENCE)
+@pytest.mark.parametrize("props", [dripping, Handler.say_nothing])
+def test_a_server_that_never_ends_to_tell_of_itself_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, props: Script
+) -> None:
+    monkeypatch.setattr(backend, "_PROBE_SECONDS", 0.3)
+    with serving(ok, props) as (server, model):
+        assert model.context_tokens == 8192
+        assert not model.supports_grammar
+        assert server.cut.wait(PATIENCE), "it was not cut"
+        assert "".join(model.stream(CHAT)) == "扩散模型[1]。"
+
+
+@pytest.mark.timeout(2 * PATIENCE)
+def test_a_server_that_tells_too_much_of_itself_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "_PROBE_SECONDS", 3600.0)
+    with serving(ok, flooding) as (server, model):
+        assert not model.supports_grammar
+        assert server.cut.wait(PATIENCE), "it was not cut"
+
+
+@pytest.mark.timeout(2 * PATIENCE)
+def test_cancel_while_the_server_is_asked_what_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "_PROBE_SECONDS", 3600.0)
+    cancel = threading.Event()
+
+    def silent(handler: Handler) -> None:
+        cancel.set()
+        handler.say_nothing()
+
+    with serving(ok, silent) as (server, model):
+        assert list(model.stream(CHAT, grammar="root ::= [a]", cancel=cancel)) == []
+        assert server.cut.wait(PATIENCE), "it was not cut"
+        assert server.asked == []
+        server.props = {"default_generation_settings": {"n_ctx": 2048}}
+        assert model.supports_grammar, "what was not heard out is asked again"
+
+
+@pytest.mark.timeout(2 * PATIENCE)
+@pytest.mark.parametrize("line", ["很长的话没有引用。" * 10, "a", "x" * 100_000])
+def test_a_server_that_heeds_no_limit_is_cut(line: str) -> None:
+    def endless(handler: Handler) -> None:
+        handler.begin()
+        with suppress(OSError):
+            while True:
+                handler.say(line)
+        handler.server.cut.set()
+
+    with serving(endless) as (server, model):
+        said = "".join(model.stream(CHAT, max_tokens=100))
+        assert 800 <= len(said) <= 3000
+        assert server.cut.wait(PATIENCE), "it was not cut"
+
+    whole = {"choices": [{"message": {"content": line * 5000}, "finish_reason": "stop"}]}
+    with serving(lambda handler: handler.reply(200, whole)) as (_, model):
+        if len(line) < 1000:
+            assert 800 <= len("".join(model.stream(CHAT, max_tokens=100))) <= 3000
+        else:
+            with pytest.raises(ModelError, match="more than 4 MiB"):
+                list(model.stream(CHAT, max_tokens=100))
+
+
+@pytest.mark.timeout(2 * PATIENCE)
+def test_a_line_without_end_is_an_error() -> None:
+    def endless(handler: Handler) -> None:
+        flooding(handler, "data: ")
+
+    with serving(endless) as (_, model), pytest.raises(ModelError, match="a line of more than"):
+        list(model.stream(CHAT))
+
+
+@pytest.mark.parametrize("kind", ["text/html; charset=utf-8", "text/plain", ""])
+def test_the_page_of_a_proxy_is_no_reply(kind: str) -> None:
+    def page(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Type", kind)
+        handler.send_header("Connection", "close")
+        handler.end_headers()
+        handler.close_connection = True
+        handler.raw("<!doctype html>\n<html>登录</html>")
+
+    with serving(page) as (server, model):
+        with pytest.raises(ModelError, match="the server sent no JSON: '<!doctype") as caught:
+            list(model.stream(CHAT))
+        assert "OpenAI-compatible" in caught.value.hint
+        assert len(server.asked) == 1
+
+
+@pytest.mark.parametrize("ends", ["\n", "\r\n", "\r"])
+def test_lines_end_in_any_way_and_are_cut_anywhere(ends: str) -> None:
+    def script(handler: Handler) -> None:
+        handler.begin()
+        event = {"choices": [{"delta": {"content": "扩散"}}]}
+        text = f": 注{ends}{ends}data: {json.dumps(event, ensure_ascii=False)}{ends}{ends}" * 2
+        for byte in f"{text}data: [DONE]{ends}".encode():
+            handler.wfile.write(bytes([byte]))
+            handler.wfile.flush()
+
+    with serving(script) as (_, model):
+        assert "".join(model.stream(CHAT)) == "扩散扩散"
 
 
 @pytest.mark.parametrize("name", ["NOTESQA_API_KEY", "OPENAI_API_KEY"])

@@ -114,8 +114,10 @@ def test_the_address_that_is_printed_is_the_one_that_answers(
 ) -> None:
     (tmp_path / "corpus").mkdir()
     process = subprocess.Popen(
-        [sys.executable, "-m", "notesqa", "--home", tmp_path, "serve"]
-        + ["--port", wanted or str(free_port())],
+        [
+            *(sys.executable, "-m", "notesqa", "--home", tmp_path, "serve"),
+            *("--port", wanted or str(free_port())),
+        ],
         stderr=subprocess.PIPE,
         text=True,
     )

@@ -8,33 +8,32 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import queue
 import random
 import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from notesqa.errors import ModelError
 from notesqa.llm import Message
+from notesqa.llm.replies import HINT, KEY_VARIABLES, Passing, cut_off, reply, whole
 
 if TYPE_CHECKING:
     import httpx
 
     from notesqa.config import LlmSettings
 
-KEY_VARIABLES = ("NOTESQA_API_KEY", "OPENAI_API_KEY")
 _ATTEMPTS = 4
 _FIRST_PAUSE = 0.5
 _LONGEST_PAUSE = 20.0
 _CONNECT_SECONDS = 10.0
-_PROBE_SECONDS = 5.0
+_PROBE_SECONDS = 3.0
 _DEFAULT_CONTEXT = 8192
 _POLL = 0.05
-_MOST_LINE = 1 << 20
-_RETRIED = frozenset((408, 409, 425, 429, 500, 502, 503, 504))
 
 
 class OpenAIChatModel:
@@ -104,22 +103,38 @@ class OpenAIChatModel:
             total += 8 + wide + (len(message.content) - wide) // 3 + wide // 8
         return total
 
-    def _probed(self) -> dict[str, Any]:
-        """What llama.cpp's server says of itself; empty for another one."""
-        import httpx
+    def _probed(self, wish: _Wish | None = None) -> dict[str, Any]:
+        """What llama.cpp's server says of itself; empty for another one.
 
+        Whatever the server does, it takes no longer than the probe may, and ends by `wish`.
+        """
+        wish = wish or _Wish(None, self._closed)
         with self._probe_lock:
             if self._props is None:
-                root = self._base.removesuffix("/v1")
-                self._props = {}
-                try:
-                    reply = self._client.get(f"{root}/props", timeout=_PROBE_SECONDS)
-                    value = reply.json() if reply.status_code == 200 else {}
-                except (httpx.HTTPError, ValueError):
-                    value = {}
-                if isinstance(value, dict) and "default_generation_settings" in value:
-                    self._props = value
+                found = self._properties(wish)
+                if wish.is_set():
+                    return found  # it may not have been heard out
+                self._props = found
             return self._props
+
+    def _properties(self, wish: _Wish) -> dict[str, Any]:
+        url = f"{self._base.removesuffix('/v1')}/props"
+        events: _Events = queue.SimpleQueue()
+        request = _Request(
+            self._client,
+            self._client.build_request("GET", url, timeout=_PROBE_SECONDS),
+            lambda response: iter([whole(response)] if response.status_code == 200 else ()),
+            events,
+        )
+        request.start()
+        try:
+            value = json.loads("".join(_received(events, wish, _PROBE_SECONDS)))
+        except (ModelError, ValueError, RecursionError):
+            return {}
+        finally:
+            request.stop()
+        known = isinstance(value, dict) and "default_generation_settings" in value
+        return value if known else {}
 
     # -- asking -----------------------------------------------------------------------------
 
@@ -134,6 +149,7 @@ class OpenAIChatModel:
     ) -> Iterator[str]:
         """The reply as it comes; see `ChatModel.stream`.
 
+        A server that does not keep to `max_tokens` is cut off some way beyond it.
         Refusals for the moment (429, 5xx, no connection) are retried with growing
         pauses as long as nothing of the reply has come.
 
@@ -148,16 +164,26 @@ class OpenAIChatModel:
         }
         if self._model:
             body["model"] = self._model
-        if grammar is not None and self.supports_grammar:
+        wish = _Wish(cancel, self._closed)
+        if grammar is not None and self._probed(wish):
             body["grammar"] = grammar
             body["cache_prompt"] = True
             body["chat_template_kwargs"] = {"enable_thinking": False}
-        wish = _Wish(cancel, self._closed)
         for attempt in range(_ATTEMPTS):
             if wish.is_set():
                 return
-            events: queue.SimpleQueue[str | BaseException | None] = queue.SimpleQueue()
-            request = _Request(self._client, f"{self._base}/chat/completions", body, events)
+            events: _Events = queue.SimpleQueue()
+            request = _Request(
+                self._client,
+                self._client.build_request(
+                    "POST",
+                    f"{self._base}/chat/completions",
+                    json=body,
+                    headers={"Accept": "text/event-stream"},
+                ),
+                lambda response: reply(response, max_tokens),
+                events,
+            )
             request.start()
             started = False
             try:
@@ -165,10 +191,10 @@ class OpenAIChatModel:
                     started = True
                     yield piece
                 return
-            except _Passing as error:
+            except Passing as error:
                 if started or attempt == _ATTEMPTS - 1:
                     raise ModelError(error.message, error.hint) from error
-                if not wish.pause(error.pause or _pause(attempt)):
+                if not wish.pause(min(_LONGEST_PAUSE, error.pause or _pause(attempt))):
                     return
             finally:
                 request.stop()
@@ -178,18 +204,6 @@ class OpenAIChatModel:
         """Close the connections; replies that go on end."""
         self._closed.set()
         self._client.close()
-
-
-class _Passing(ModelError):  # noqa: N818 - what another try may get past
-    """A failure that another try may get past.
-
-    Attributes:
-        pause: seconds that the server asks to wait, or 0.
-    """
-
-    def __init__(self, message: str, hint: str, pause: float = 0.0) -> None:
-        super().__init__(message, hint)
-        self.pause = pause
 
 
 class _Wish:
@@ -212,8 +226,13 @@ class _Wish:
         return not self.is_set()
 
 
-def _received(events: queue.SimpleQueue[str | BaseException | None], wish: _Wish) -> Iterator[str]:
-    while not wish.is_set():
+_Events = queue.SimpleQueue[str | BaseException | None]
+
+
+def _received(events: _Events, wish: _Wish, seconds: float = math.inf) -> Iterator[str]:
+    """What comes, up to its end, the wish to stop, or the end of the time."""
+    end = time.monotonic() + seconds
+    while not wish.is_set() and time.monotonic() < end:
         try:
             event = events.get(timeout=_POLL)
         except queue.Empty:
@@ -231,17 +250,18 @@ class _Request(threading.Thread):
     def __init__(
         self,
         client: httpx.Client,
-        url: str,
-        body: Mapping[str, Any],
-        events: queue.SimpleQueue[str | BaseException | None],
+        request: httpx.Request,
+        read: Callable[[httpx.Response], Iterator[str]],
+        events: _Events,
     ) -> None:
         super().__init__(name="notesqa-request", daemon=True)
         self._client = client
-        self._url = url
-        self._body = body
+        self._request = request
+        self._read = read
         self._events = events
         self._stopped = threading.Event()
         self._socket: Any = None
+        request.extensions["trace"] = self._trace
 
     def stop(self) -> None:
         """Cut the connection, also in the middle of a wait for the server."""
@@ -265,28 +285,15 @@ class _Request(threading.Thread):
         except httpx.HTTPError as error:
             self._events.put(self._mapped(error))
         except (httpx.StreamError, httpx.InvalidURL, RuntimeError, ValueError) as error:
-            self._events.put(ModelError(f"the server's reply broke off: {error}", _HINT))
+            self._events.put(ModelError(f"the server's reply broke off: {error}", HINT))
 
     def _exchange(self) -> None:
-        request = self._client.build_request(
-            "POST",
-            self._url,
-            json=self._body,
-            headers={"Accept": "text/event-stream"},
-            extensions={"trace": self._trace},
-        )
-        response = self._client.send(request, stream=True)
+        response = self._client.send(self._request, stream=True)
         try:
-            if response.status_code != 200:
-                response.read()
-                raise _status_error(response, self._url)
-            kind = response.headers.get("content-type", "")
-            if "json" in kind and "stream" not in kind:
-                # A server that does not stream answers in one piece.
-                response.read()
-                self._whole(response.text)
-                return
-            self._lines(response)
+            for piece in self._read(response):
+                if self._stopped.is_set():
+                    return
+                self._events.put(piece)
         finally:
             response.close()
 
@@ -295,43 +302,15 @@ class _Request(threading.Thread):
         if name in ("connection.connect_tcp.complete", "connection.start_tls.complete"):
             stream = info.get("return_value")
             self._socket = stream.get_extra_info("socket") if stream is not None else None
-
-    def _lines(self, response: httpx.Response) -> None:
-        """Server-sent events (WHATWG HTML, 9.2): `data:` lines up to `[DONE]`."""
-        finished = False
-        for line in response.iter_lines():
             if self._stopped.is_set():
-                return
-            if len(line) > _MOST_LINE:
-                raise ModelError("the server sent a line of more than 1 MiB", _HINT)
-            field, _, value = line.partition(":")
-            if field != "data":
-                continue
-            value = value.strip()
-            if value == "[DONE]":
-                return
-            event = _decoded(value)
-            _raise_for(event)
-            text, reason = _text_of(event, "delta")
-            finished = finished or bool(reason)
-            if text:
-                self._events.put(text)
-        if not finished:
-            raise _Passing("the server cut the reply off", "ask again; look at the server's log")
-
-    def _whole(self, text: str) -> None:
-        event = _decoded(text)
-        _raise_for(event)
-        said, _ = _text_of(event, "message")
-        if said:
-            self._events.put(said)
+                self.stop()  # it had no socket yet
 
     def _mapped(self, error: httpx.HTTPError) -> ModelError:
         import httpx
 
-        host = str(httpx.URL(self._url).copy_with(path="/"))
+        host = str(self._request.url.copy_with(path="/"))
         if isinstance(error, httpx.ConnectTimeout | httpx.ConnectError):
-            return _Passing(
+            return Passing(
                 f"cannot reach the model server at {host}", "is it running? [llm] base_url"
             )
         if isinstance(error, httpx.TimeoutException):
@@ -340,82 +319,8 @@ class _Request(threading.Thread):
                 "raise timeout_seconds in [llm], or look at the server",
             )
         if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError | httpx.WriteError):
-            return _Passing("the server cut the reply off", "ask again; look at the server's log")
-        return ModelError(f"the request to {host} failed: {error}", _HINT)
-
-
-_HINT = "is [llm] base_url an OpenAI-compatible server?"
-
-
-def _decoded(text: str) -> dict[str, Any]:
-    try:
-        value = json.loads(text)
-    except ValueError as error:
-        raise ModelError(f"the server sent no JSON: {text[:80]!r}", _HINT) from error
-    if not isinstance(value, dict):
-        raise ModelError(f"the server sent something else than an object: {text[:80]!r}", _HINT)
-    return value
-
-
-def _raise_for(event: Mapping[str, Any]) -> None:
-    if error := event.get("error"):
-        said = error.get("message", error) if isinstance(error, dict) else error
-        raise ModelError(f"the server failed: {str(said)[:200]}", "look at the server's log")
-
-
-def _text_of(event: Mapping[str, Any], part: str) -> tuple[str, str]:
-    """The text of an event, and why the reply ended if it did; thinking is left out."""
-    choices = event.get("choices")
-    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        return "", ""
-    inner = choices[0].get(part)
-    text = inner.get("content") if isinstance(inner, dict) else None
-    return text if isinstance(text, str) else "", str(choices[0].get("finish_reason") or "")
-
-
-def _status_error(response: httpx.Response, url: str) -> ModelError:
-    code = response.status_code
-    said = _said(response)
-    if code in (401, 403):
-        return ModelError(
-            f"the server refuses the key ({code}){said}",
-            f"set {KEY_VARIABLES[0]} in the environment",
-        )
-    if code == 404:
-        return ModelError(
-            f"{url} is not there, or the server has no such model (404){said}",
-            "check base_url and model in [llm]",
-        )
-    if 300 <= code < 400:
-        return ModelError(f"the server sends elsewhere ({code})", "correct [llm] base_url")
-    if code in (400, 413, 422):
-        return ModelError(
-            f"the server refuses the request ({code}){said}",
-            "set context_tokens in [llm] to what the server has",
-        )
-    message = f"the server failed ({code}){said}"
-    if code == 429:
-        message = f"the server has too much to do (429){said}"
-    if code in _RETRIED:
-        return _Passing(message, "try again later; look at the server's log", _wait_asked(response))
-    return ModelError(message, "look at the server's log")
-
-
-def _said(response: httpx.Response) -> str:
-    try:
-        value = json.loads(response.text)
-        error = value.get("error", value.get("message", value.get("detail")))
-        text = error.get("message") if isinstance(error, dict) else error
-    except (ValueError, AttributeError):
-        return ""
-    return f": {' '.join(str(text).split())[:200]}" if text else ""
-
-
-def _wait_asked(response: httpx.Response) -> float:
-    try:
-        return min(_LONGEST_PAUSE, max(0.0, float(response.headers.get("retry-after", ""))))
-    except ValueError:
-        return 0.0
+            return cut_off()
+        return ModelError(f"the request to {host} failed: {error}", HINT)
 
 
 def _pause(attempt: int) -> float:
