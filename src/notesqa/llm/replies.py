@@ -23,8 +23,8 @@ _MOST_WHOLE = 4 << 20
 _RETRIED = frozenset((408, 409, 425, 429, 500, 502, 503, 504))
 # Four letters or one or two Han characters a token are common; what is far beyond was not
 # kept within the limit that was asked for.
-_CHARACTERS_A_TOKEN = 8
-_SLACK = 1000
+_CHARACTERS_A_TOKEN = 6
+_SLACK = 500
 _FIELDS = frozenset(("", "data", "event", "id", "retry"))
 _LINE_END = re.compile(r"\r\n|\n|\r")
 
