@@ -8,6 +8,7 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -668,6 +669,68 @@ def test_doctor_finds_what_is_wrong(inside: Inside, tmp_path: Path) -> None:
     assert re.search(r"^\?   lexical", done.stdout, re.MULTILINE)
     assert re.search(r"^\?   corpus +1 file", done.stdout, re.MULTILINE)
     assert re.search(r"^!!  model.*gone\.gguf", done.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    ("setting", "state", "said"),
+    [
+        ('[llm]\nbase_url = "ftp://x"', "problem", "no address of a server"),
+        ('[llm]\nbase_url = "localhost:8080"', "problem", "no address of a server"),
+        ('[llm]\nmodel = "http://127.0.0.1:1/v1"', "problem", "the address of a server"),
+        ('[llm]\nbase_url = "http://127.0.0.1:{closed}/v1"', "warning", "nobody answers at"),
+        ('[llm]\nbase_url = "http://127.0.0.1:{open}/v1"', "ok", "default at"),
+        ('[llm]\nmodel = "gone.gguf"', "problem", "is not there"),
+        ('[llm]\nmodel = "text.gguf"', "problem", "is no GGUF file"),
+        ('[llm]\nmodel = "damaged.gguf"', "problem", "damaged or cut short"),
+        ('[llm]\nmodel = "short.gguf"', "problem", "damaged or cut short"),
+        ('[llm]\nmodel = "whole.gguf"', "ok", "whole.gguf"),
+        ('[embedding]\nmodel = "nope/nope"', "problem", "nope/nope is not on this machine"),
+        ('[embedding]\nmodel = ""', "problem", "embedding.model is empty"),
+        ('[embedding]\nmodel = "/nowhere"', "problem", "no model folder"),
+        (
+            '[embedding]\nmodel = "nope/nope"\nallow_download = true',
+            "warning",
+            "nope/nope is not on this machine",
+        ),
+        ('[retrieval]\nreranker = "nope"', "problem", "nope is not on this machine"),
+        ('[tui]\ntheme = "nope"', "problem", "has no theme nope"),
+        ('[tui.keys]\nnope = "f12"', "problem", "has no action nope"),
+        ('[tui]\ntheme = "transmission-light"', "ok", ""),
+        ('[tui]\nlanguage = "fr"', "warning", "language fr"),
+    ],
+)
+def test_doctor_looks_at_whatever_the_settings_name(
+    inside: Inside, built: Path, tmp_path: Path, setting: str, state: str, said: str
+) -> None:
+    for name in ("corpus", "index"):
+        (tmp_path / name).symlink_to(built / name)
+    whole = write_model(tmp_path / "whole.gguf", template=CHAT_TEMPLATE)
+    data = whole.read_bytes()
+    (tmp_path / "short.gguf").write_bytes(data[: len(data) * 2 // 3])
+    (tmp_path / "text.gguf").write_text("一篇笔记")
+    (tmp_path / "damaged.gguf").write_bytes(b"GGUF" + bytes(range(256)) * 40)
+    with socket.socket() as taken, socket.socket() as listening:
+        taken.bind(("127.0.0.1", 0))
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        setting = setting.replace("{closed}", str(taken.getsockname()[1]))
+        setting = setting.replace("{open}", str(listening.getsockname()[1]))
+        (tmp_path / "notesqa.toml").write_text(f"{setting}\n")
+        done = inside("--home", tmp_path, "doctor", "--json")
+    checks = [c for c in json.loads(done.stdout) if c["state"] == state and said in c["detail"]]
+    assert checks, done.stdout
+    assert done.returncode == (3 if state == "problem" else 0)
+    assert state == "ok" or checks[0]["hint"]
+
+
+@pytest.mark.parametrize("name", ["corpus", "index"])
+def test_doctor_finds_a_file_in_the_place_of_a_folder(
+    inside: Inside, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / name).write_text("x")
+    done = inside("--home", tmp_path, "doctor")
+    assert done.returncode == 3
+    assert f"{tmp_path / name} is not a folder" in done.stdout
 
 
 def test_a_line_of_the_users_dictionary_that_cannot_be_taken(

@@ -9,10 +9,12 @@ import sys
 import threading
 import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+import gguf
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,6 +22,7 @@ from hypothesis import strategies as st
 from notesqa.config import Home, LlmSettings, Settings
 from notesqa.errors import Cancelled, ConfigError, ModelError
 from notesqa.llm import fetching, store
+from notesqa.llm.gguf import BLOCKS, check_whole
 from notesqa.llm.llamacpp import LlamaCppChatModel
 from notesqa.llm.settings_file import set_values
 from tests.patience import PATIENCE
@@ -115,6 +118,11 @@ class HubHandler(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def content(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return write_model(tmp_path_factory.mktemp("hub") / FILE).read_bytes()
+
+
+@pytest.fixture(scope="module")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    return write_model(tmp_path_factory.mktemp("tiny") / "m.gguf").read_bytes()
 
 
 @pytest.fixture
@@ -329,6 +337,45 @@ def test_use_writes_what_settings_read(home: Home, content: bytes) -> None:
     assert store.remove("kept", home, Settings.load(home).llm) == (path,)
     assert Settings.load(home).llm.model == ""
     assert "# mine" in home.settings_file.read_text()
+
+
+@pytest.mark.parametrize("url", ["ftp://x", "ws://127.0.0.1:1/v1", "http://"])
+def test_use_refuses_addresses_of_other_kinds(home: Home, url: str) -> None:
+    with pytest.raises(ModelError, match="no address of a server"):
+        store.use(url, home)
+
+
+def test_use_refuses_what_is_damaged(home: Home, tmp_path: Path) -> None:
+    data = write_model(tmp_path / "whole.gguf").read_bytes()
+    path = tmp_path / "damaged.gguf"
+    for size in (4, 10, 100, len(data) // 3, len(data) * 2 // 3):
+        path.write_bytes(data[:size])
+        with pytest.raises(ModelError, match="damaged or cut short"):
+            store.use(str(path), home)
+    assert not home.settings_file.exists()
+
+
+@given(
+    place=st.integers(0, 4000), patch=st.binary(min_size=1, max_size=12), cut=st.integers(0, 4000)
+)
+def test_a_header_of_any_bytes_is_whole_or_one_clear_error(
+    tiny_model: bytes, place: int, patch: bytes, cut: int
+) -> None:
+    import tempfile
+
+    data = bytearray(tiny_model)
+    data[place : place + len(patch)] = patch
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "m.gguf"
+        path.write_bytes(data[: len(data) - cut])
+        with suppress(ModelError):
+            check_whole(path)
+
+
+def test_the_sizes_of_tensors_are_those_of_the_format() -> None:
+    known = {int(kind): tuple(size) for kind, size in gguf.GGML_QUANT_SIZES.items()}
+    assert known | BLOCKS == known
+    assert BLOCKS.keys() >= {0, 1, 2, 8, 12, 14, 30}
 
 
 def test_use_refuses_what_is_not_there(home: Home, tmp_path: Path) -> None:

@@ -18,7 +18,10 @@ PACKAGE = Path(notesqa.__file__).parent
 ZH, EN = Wording("zh"), Wording("en")
 # Seen on the command line only.
 ELSEWHERE = ("cli", "evaluation", "llm/fetching", "llm/store", "tui/serving", "tui/__init__")
-KINDS = {name for name in vars(errors) if isinstance(getattr(errors, name), type)} | {"Passing"}
+KINDS = {name for name in vars(errors) if isinstance(getattr(errors, name), type)} | {
+    "NotFetched",
+    "Passing",
+}
 # What the system says, and the abridged report of a rebuild.
 FROM_ELSEWHERE = "more file directory denied device error system files exceeded long links".split()
 

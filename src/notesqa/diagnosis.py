@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import platform
+import queue
 import re
 import shutil
+import socket
 import sys
+import threading
+import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
-from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NoReturn
 
+from notesqa.config import TuiSettings
 from notesqa.errors import NotesqaError
 
 if TYPE_CHECKING:
@@ -22,6 +26,7 @@ _PACKAGES = (
     "faiss-gpu", "faiss-cpu", "jieba", "llama-cpp-python", "rjieba", "sentence-transformers",
     "sqlite-utils", "tantivy", "textual",
 )  # fmt: skip
+_PATIENCE = 2.0
 _LOW_DISK_BYTES = 500 << 20
 _SAMPLE = "卷积神经网络的感受野随层数增大而过拟合要靠正则化避免"
 _MOST_WORDS = 200
@@ -48,7 +53,10 @@ def diagnose(home: Home, settings: Settings) -> list[Check]:
         *_home(home),
         _segmentation(home),
         *_index(home, settings),
+        *_embedding(settings),
+        *_reranker(settings),
         *_model(home, settings),
+        *_screen(settings),
     ]
 
 
@@ -73,7 +81,12 @@ def _packages() -> Iterator[Check]:
 
 
 def _home(home: Home) -> Iterator[Check]:
-    if home.corpus.is_dir():
+    if home.corpus.exists() and not home.corpus.is_dir():
+        yield Check(
+            "home", "problem", f"{home.corpus} is not a folder",
+            "move it away: the notes are kept in that folder",
+        )  # fmt: skip
+    elif home.corpus.is_dir():
         yield Check("home", "ok", str(home.path))
     else:
         yield Check(
@@ -120,6 +133,12 @@ def _segmentation(home: Home) -> Check:
 def _index(home: Home, settings: Settings) -> Iterator[Check]:
     from notesqa.catalog import CATALOG_FILE, Catalog
 
+    if home.index.exists() and not home.index.is_dir():
+        yield Check(
+            "index", "problem", f"{home.index} is not a folder",
+            "move it away: the index is kept in that folder",
+        )  # fmt: skip
+        return
     if not (home.index / CATALOG_FILE).is_file():
         yield Check("index", "warning", "there is none yet", "build it: notesqa index")
         return
@@ -174,16 +193,92 @@ def _catalog(home: Home, settings: Settings, catalog: object) -> Iterator[Check]
         yield Check("unread", "warning", f"{len(unread)} files: {unread[0]}", "notesqa status")
 
 
-def _model(home: Home, settings: Settings) -> Iterator[Check]:
-    llm = settings.llm
-    if llm.base_url:
-        yield Check("model", "ok", f"{llm.model or 'default'} at {llm.base_url}")
-    elif llm.model:
-        path = Path(llm.model).expanduser()
-        path = path if path.is_absolute() else home.path / path
-        if path.is_file():
-            yield Check("model", "ok", str(path))
-        else:
-            yield Check("model", "problem", f"{path} is not there", "notesqa model list")
+def _embedding(settings: Settings) -> Iterator[Check]:
+    model = settings.embedding.model
+    if model == "builtin":
+        yield Check("embedder", "ok", "built in")
     else:
+        yield _fetched("embedder", model, "embedding.model", settings)
+
+
+def _reranker(settings: Settings) -> Iterator[Check]:
+    if settings.retrieval.reranker:
+        yield _fetched("reranker", settings.retrieval.reranker, "retrieval.reranker", settings)
+
+
+def _fetched(what: str, model: str, setting: str, settings: Settings) -> Check:
+    """Whether a sentence-transformers model is here; it is not loaded, which takes long."""
+    from notesqa.embedding.hub import NotFetched, locate
+
+    try:
+        locate(model, setting=setting)
+    except NotFetched as error:
+        if settings.embedding.allow_download:
+            return Check(what, "warning", error.message, "it is downloaded when it is first needed")
+        return Check(what, "problem", error.message, error.hint)
+    except NotesqaError as error:
+        return Check(what, "problem", error.message, error.hint)
+    return Check(what, "ok", model)
+
+
+def _model(home: Home, settings: Settings) -> Iterator[Check]:
+    from notesqa.llm import look_at
+
+    try:
+        found = look_at(settings.llm, home)
+    except NotesqaError as error:
+        yield Check("model", "problem", error.message, error.hint)
+        return
+    if not found:
         yield Check("model", "ok", "none; answers quote the notes (see: notesqa model list)")
+    elif settings.llm.base_url and (reason := _silence(settings.llm.base_url)):
+        yield Check(
+            "model", "warning", f"nobody answers at {settings.llm.base_url}: {reason}",
+            "is it running? [llm] base_url",
+        )  # fmt: skip
+    else:
+        yield Check("model", "ok", found)
+
+
+def _silence(address: str) -> str:
+    """Why a server does not take a connection; empty where it does. Nothing is sent to it."""
+    url = urllib.parse.urlsplit(address)
+    port = url.port or (443 if url.scheme == "https" else 80)
+    heard: queue.SimpleQueue[str] = queue.SimpleQueue()
+
+    def knock() -> None:
+        try:
+            with socket.create_connection((url.hostname or "", port), timeout=_PATIENCE):
+                heard.put("")
+        except (OSError, UnicodeError) as error:
+            heard.put(getattr(error, "strerror", None) or str(error))
+
+    # On a thread, since a name can take longer to be looked up than any timeout allows.
+    threading.Thread(target=knock, name="notesqa-knock", daemon=True).start()
+    try:
+        return heard.get(timeout=_PATIENCE)
+    except queue.Empty:
+        return f"no answer within {_PATIENCE:.0f} s"
+
+
+def _screen(settings: Settings) -> Iterator[Check]:
+    """Whether the terminal UI would take its settings."""
+    tui = settings.tui
+    if tui.language and tui.language[:2].lower() not in ("zh", "en"):
+        yield Check(
+            "screen", "warning", f"tui.language {tui.language} is not spoken, English is",
+            'write language = "zh" or "en"',
+        )  # fmt: skip
+    usual = TuiSettings()
+    if (tui.theme, dict(tui.keys)) == (usual.theme, dict(usual.keys)):
+        return
+    from notesqa.tui.app import NotesApp
+
+    try:
+        NotesApp(_never, settings)
+    except NotesqaError as error:
+        yield Check("screen", "problem", error.message, error.hint)
+
+
+def _never() -> NoReturn:
+    raise AssertionError("the app is only made, not run")

@@ -71,11 +71,7 @@ def open_chat_model(settings: LlmSettings, home: Home) -> ChatModel | None:
     Raises:
         ModelError: it cannot be loaded.
     """
-    if not settings.base_url and settings.model.startswith(("http://", "https://")):
-        raise ModelError(
-            f"llm.model is the address of a server: {settings.model}",
-            f"notesqa model use {settings.model}, or write it as llm.base_url",
-        )
+    _refuse_address(settings)
     if settings.base_url:
         from notesqa.llm.openai import OpenAIChatModel
 
@@ -85,6 +81,36 @@ def open_chat_model(settings: LlmSettings, home: Home) -> ChatModel | None:
 
         return LlamaCppChatModel(settings, home)
     return None
+
+
+def look_at(settings: LlmSettings, home: Home) -> str:
+    """The chat model that the settings name, for people; neither loaded nor spoken to.
+
+    Raises:
+        ModelError: it could not be opened, as far as that shows.
+    """
+    _refuse_address(settings)
+    if settings.base_url:
+        from notesqa.llm.openai import OpenAIChatModel
+
+        OpenAIChatModel(settings).close()
+        return f"{settings.model or 'default'} at {settings.base_url}"
+    if not settings.model:
+        return ""
+    from notesqa.llm.gguf import check_whole
+    from notesqa.llm.llamacpp import locate
+
+    path = locate(settings.model, home)
+    check_whole(path)
+    return str(path)
+
+
+def _refuse_address(settings: LlmSettings) -> None:
+    if not settings.base_url and settings.model.startswith(("http://", "https://")):
+        raise ModelError(
+            f"llm.model is the address of a server: {settings.model}",
+            f"notesqa model use {settings.model}, or write it as llm.base_url",
+        )
 
 
 def has_template(model: object) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from notesqa.errors import ModelError
 from notesqa.llm.fetching import PART, Order, Progress, order, pull
-from notesqa.llm.native import check_file
+from notesqa.llm.gguf import check_whole
 from notesqa.llm.recommended import RECOMMENDED, Recommended, recommended
 
 if TYPE_CHECKING:
@@ -82,13 +82,13 @@ def use(target: str, home: Home, *, server_model: str = "") -> str:
         What is in use now, for people.
 
     Raises:
-        ModelError: there is no such model.
+        ModelError: there is no such model, it is damaged, or the URL is no server's.
         ConfigError: the settings file cannot be edited.
     """
     from notesqa.llm.llamacpp import locate
     from notesqa.llm.settings_file import set_values
 
-    if re.match(r"https?://", target):
+    if re.match(r"[a-z][a-z0-9+.-]+://", target, re.IGNORECASE):
         from notesqa.config import LlmSettings
         from notesqa.llm.openai import OpenAIChatModel
 
@@ -101,7 +101,7 @@ def use(target: str, home: Home, *, server_model: str = "") -> str:
         path = home.models / named.file
         if not path.is_file():
             raise ModelError(f"{target} is not here yet", f"notesqa model pull {target}")
-    check_file(path)
+    check_whole(path)
     path = path.absolute()
     set_values(home.settings_file, "llm", {"base_url": "", "model": str(path)})
     return str(path)
