@@ -218,7 +218,17 @@ def test_the_users_dictionary_is_no_note_and_is_used(indexed: Notes, home: Home)
     write(home, "userdict.txt", "叠加式门控 9999\n")
     report = indexed.index()
     assert not report.changed
-    assert "corpus/userdict.txt" not in indexed.status().pending.added
+    assert report.dictionary
+    assert not indexed.index().dictionary
+    assert not indexed.status().pending
+    write(home, "userdict.txt", "叠加式门控 99\n")
+    assert indexed.status().pending == Pending(changed=("corpus/userdict.txt",))
+    assert indexed.index().dictionary
+    assert not indexed.status().pending
+    write(home, "userdict.txt", "叠加式门控 99999999999999\n")
+    assert "line 1" in dict(indexed.status().unread)["corpus/userdict.txt"]
+    write(home, "userdict.txt", "叠加式门控 9999\n")
+    assert indexed.index().dictionary
     assert "叠加式门控" not in before
     assert "叠加式门控" in indexed.retriever.segmenter.words("叠加式门控")
     assert said(indexed, "叠加式门控")
@@ -259,6 +269,8 @@ def test_what_cannot_be_read_is_told_and_the_rest_is_indexed(notes: Notes, home:
     assert all(reason and "\n" not in reason for reason in unread.values())
     assert "PNG" in unread["corpus/picture.txt"]
     assert "rename" in unread["corpus/\\xff\\xfe.md"]
+    assert "save it as UTF-8" in unread["corpus/unknown.txt"], "the hint is not lost"
+    assert report.left_out == notes.status().pending.left_out == ((".pdf", 1),)
     assert notes.status().unread == report.unread
     assert said(notes, "文件夹里面")
     again = notes.index()
@@ -660,6 +672,22 @@ def test_files_and_folders_are_copied_in(make_home: Callable[..., Home], inbox: 
     assert copied == ["corpus/one.txt", "corpus/inbox/one.txt", "corpus/inbox/two.md"]
     assert add_paths(home, [inbox / "one.txt", str(inbox)]) == ([], []), "it has them already"
     assert (home.corpus / "one.txt").read_bytes() == (inbox / "one.txt").read_bytes()
+
+
+def test_what_is_left_out_of_a_folder_is_told(notes: Notes, inbox: Path) -> None:
+    (inbox / "dangling.md").symlink_to("nowhere")
+    (inbox / "folder.md").mkdir()
+    os.mkfifo(inbox / "pipe.md")
+    (inbox / "deep").mkdir()
+    for name in ("a.PDF", "b.pdf", "deep/c.html", "Makefile", ".hidden.pdf", "deep/.git"):
+        (inbox / name).write_text("x")
+    report = notes.index([inbox])
+    assert report.copied == ("corpus/inbox/one.txt", "corpus/inbox/two.md")
+    assert report.left_out == ((".pdf", 2), (".html", 1), (".xls", 1), ("Makefile", 1))
+    failed = {Path(path).name: reason for path, reason in report.failed}
+    assert failed.keys() == {"dangling.md", "folder.md", "pipe.md"}
+    assert "No such file" in failed["dangling.md"]
+    assert notes.index().left_out == ()
 
 
 def test_the_same_name_with_other_content(make_home: Callable[..., Home], inbox: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from notesqa.errors import CorpusError
 from notesqa.notes import supported
-from notesqa.scanning import corpus_files, hash_file, path_in_home
+from notesqa.scanning import check_readable, corpus_files, hash_file, path_in_home
 
 if TYPE_CHECKING:
     from notesqa.config import Home
@@ -20,12 +21,17 @@ REPLACED_FOLDER = ".replaced"
 
 
 def add_paths(
-    home: Home, paths: Iterable[str | os.PathLike[str]]
+    home: Home,
+    paths: Iterable[str | os.PathLike[str]],
+    left_out: Counter[str] | None = None,
 ) -> tuple[list[str], list[tuple[str, str]]]:
     """Copy files, or the notes below folders, into the corpus.
 
     A file that the corpus has already is left alone; one of the same name and
     other content takes its place, and the old one is kept under `corpus/.replaced/`.
+
+    Args:
+        left_out: where files of other formats below folders are counted by their suffix.
 
     Returns:
         The copied files relative to the home, and `(path, reason)` of those that
@@ -36,7 +42,7 @@ def add_paths(
     placed: set[Path] = set()
     for named in paths:
         try:
-            found = _named(home, named)
+            found = _named(home, named, left_out)
         except CorpusError as error:
             failed.append((str(named), error.message))
             continue
@@ -47,18 +53,23 @@ def add_paths(
         for file, place in found:
             target = home.corpus / place
             try:
+                check_readable(file, file.stat())
                 if target in placed and hash_file(target) != hash_file(file):
                     failed.append((str(file), "another file of this name was just added"))
                     continue
                 placed.add(target)
                 if _copy(file, target, home.corpus):
                     copied.append(path_in_home(target, home))
+            except CorpusError as error:
+                failed.append((str(file), error.message))
             except OSError as error:
                 failed.append((str(file), error.strerror or str(error)))
     return copied, failed
 
 
-def _named(home: Home, named: str | os.PathLike[str]) -> list[tuple[Path, Path]]:
+def _named(
+    home: Home, named: str | os.PathLike[str], left_out: Counter[str] | None
+) -> list[tuple[Path, Path]]:
     """The files that a path names, with their places in the corpus.
 
     Raises:
@@ -78,8 +89,7 @@ def _named(home: Home, named: str | os.PathLike[str]) -> list[tuple[Path, Path]]
             raise CorpusError("it holds the corpus itself: name the notes in it")
         found = [
             (file, Path(path.name) / file.relative_to(path))
-            for file in corpus_files(path)
-            if file.is_file()
+            for file in corpus_files(path, left_out)
         ]
         if not found:
             raise CorpusError("holds no notes (.md, .txt)")

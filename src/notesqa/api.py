@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import os
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from notesqa.config import Home, Settings
-from notesqa.errors import NotesqaError
+from notesqa.errors import CorpusError, NotesqaError
 from notesqa.records import Answer, Citation, Document, Passage, Sentence, Turn
 from notesqa.reports import ConversationInfo, DocumentInfo, IndexEvent, IndexReport, Pending
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from notesqa.catalog import Catalog
     from notesqa.llm import ChatModel
     from notesqa.retrieval import Retriever
+    from notesqa.text.segment import Segmenter
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,10 +223,12 @@ class Notes:
         # A string is a sequence, too: of paths of one letter.
         paths = (paths,) if isinstance(paths, str | os.PathLike) else paths
         with rebuild_lock(self.home.index):
-            copied, failed = add_paths(self.home, paths)
+            left_out: Counter[str] = Counter()
+            copied, failed = add_paths(self.home, paths, left_out)
             catalog = self._open_catalog(write=True)
             self.retriever.reload_dictionary()
-            return rebuild(
+            other_words = self._other_words(self.retriever.segmenter)
+            report = rebuild(
                 self.home,
                 self.settings,
                 catalog,
@@ -233,9 +237,34 @@ class Notes:
                 full=full,
                 copied=copied,
                 failed=failed,
+                left_out=left_out,
                 on_event=on_event,
                 cancel=cancel,
             )
+        return replace(report, dictionary=other_words)
+
+    def _other_words(self, segmenter: Segmenter) -> bool:
+        """Whether the word index was made with another dictionary than there is now."""
+        from notesqa.engines import read_state
+
+        state = read_state(self.home.index / "lexical")
+        return state is not None and not state.recipe.endswith(segmenter.dictionary)
+
+    def _with_dictionary(
+        self, waiting: Pending, unread: tuple[tuple[str, str], ...]
+    ) -> tuple[Pending, tuple[tuple[str, str], ...]]:
+        """What waits and what cannot be read, the user's dictionary included."""
+        from notesqa.indexing import USERDICT
+        from notesqa.text.segment import Segmenter
+
+        path = self.home.corpus / USERDICT
+        named = path.relative_to(self.home.path).as_posix()
+        try:
+            if self._other_words(Segmenter(path if path.is_file() else None)):
+                waiting = replace(waiting, changed=(*waiting.changed, named))
+        except CorpusError as error:
+            unread = (*unread, (named, str(error)))
+        return waiting, unread
 
     def status(self) -> Status:
         """What the index holds, and what a rebuild would change."""
@@ -251,6 +280,7 @@ class Notes:
         if commit is None:
             return Status(str(self.home.path), 0, 0, 0, 0, 0, "", (), {}, waiting or Pending())
         unread = tuple((p, s[2]) for p, s in catalog.file_stats().items() if s[2] is not None)
+        waiting, unread = self._with_dictionary(waiting, unread)
         return Status(
             home=str(self.home.path),
             files=commit.files,

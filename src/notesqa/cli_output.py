@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from notesqa.api import Notes, Status
     from notesqa.records import Answer, Citation, Passage, Sentence
     from notesqa.reports import IndexReport
+
+
+_MOST_SUFFIXES = 5
 
 
 def one_line(text: str) -> str:
@@ -212,15 +216,28 @@ def print_report(report: IndexReport) -> None:
         for old, title in report.replaced:
             print(one_line(f"“{title}” is whole now and replaces the excerpt “{old}”"))
     else:
+        said = "nothing changed"
+        if report.dictionary:
+            said = "no note changed, the words of corpus/userdict.txt are taken in"
         print(
-            f"nothing changed: {report.files} files, {report.documents} documents,"
+            f"{said}: {report.files} files, {report.documents} documents,"
             f" {report.chunks} passages (commit {report.commit})"
         )
     for source, reason in report.unread:
         print(f"notesqa: not read: {one_line(source)}: {one_line(reason)}", file=sys.stderr)
+    if report.left_out:
+        print(f"notesqa: left out: {_left_out(report.left_out)}", file=sys.stderr)
     for path, reason in report.failed:
         named = one_line(path) or "''"
         print(f"notesqa: not added: {named}: {one_line(reason)}", file=sys.stderr)
+
+
+def _left_out(counts: Sequence[tuple[str, int]]) -> str:
+    """Files of other formats in words: how many, and the most frequent suffixes."""
+    total = sum(count for _, count in counts)
+    named = ", ".join(one_line(suffix) for suffix, _ in counts[:_MOST_SUFFIXES])
+    more = ", …" if len(counts) > _MOST_SUFFIXES else ""
+    return f"{total} file{'s' * (total > 1)} of other formats ({named}{more})"
 
 
 def status_record(status: Status) -> dict[str, Any]:
@@ -240,6 +257,7 @@ def status_record(status: Status) -> dict[str, Any]:
             "changed": list(status.pending.changed),
             "removed": list(status.pending.removed),
         },
+        "left_out": dict(status.pending.left_out),
     }
 
 
@@ -267,5 +285,7 @@ def print_status(status: Status) -> None:
         )
     for name, value in rows:
         print(f"{name:<10} {one_line(value)}")
+    if waiting.left_out:
+        print(f"{'left out':<10} {_left_out(waiting.left_out)}")
     for source, reason in status.unread:
         print(f"{'unread':<10} {one_line(source)}: {one_line(reason)}")

@@ -14,6 +14,7 @@ import hashlib
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -30,7 +31,7 @@ from notesqa.notes import VERSION as READING_VERSION
 from notesqa.notes import gather
 from notesqa.records import Document
 from notesqa.reports import IndexEvent, IndexReport, Stage
-from notesqa.scanning import USERDICT, corpus_files, pending, read_corpus
+from notesqa.scanning import USERDICT, by_suffix, corpus_files, pending, read_corpus
 from notesqa.text.terms import defined_terms
 
 if TYPE_CHECKING:
@@ -151,6 +152,7 @@ def rebuild(
     full: bool = False,
     copied: Sequence[str] = (),
     failed: Sequence[tuple[str, str]] = (),
+    left_out: Counter[str] | None = None,
     on_event: Callable[[IndexEvent], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> IndexReport:
@@ -160,6 +162,7 @@ def rebuild(
         full: read and chunk everything anew, and forget earlier commits; vectors of
             unchanged texts are kept.
         copied, failed: what `add_paths` returned; only reported.
+        left_out: what it counted, to which the files of the corpus are added.
         on_event: called from this thread.
         cancel: when set, the work stops soon; vectors computed so far are kept.
 
@@ -173,7 +176,8 @@ def rebuild(
     wanted = recipe(settings)
     anew = full or previous is None or previous.recipe != wanted
     known = catalog.files()
-    fresh, touched, gone, readings = read_corpus(home, {} if anew else known, known, tell)
+    left_out = Counter() if left_out is None else left_out
+    fresh, touched, gone, readings = read_corpus(home, {} if anew else known, known, tell, left_out)
     catalog.touch_files(touched)
     stale_vectors = previous is not None and previous.embedder != embedder.name
     if not (fresh or gone or anew or stale_vectors) and previous is not None:
@@ -198,6 +202,7 @@ def rebuild(
             failed=tuple(failed),
             embedded=0,
             seconds=time.perf_counter() - started,
+            left_out=by_suffix(left_out),
         )
     gathered = gather(readings)
     live = catalog.live_documents()
@@ -262,6 +267,7 @@ def rebuild(
         failed=tuple(failed),
         embedded=embedded,
         seconds=time.perf_counter() - started,
+        left_out=by_suffix(left_out),
     )
 
 

@@ -59,6 +59,8 @@ class IndexReport:
         unread: source and reason of every file that could not be read.
         failed: path and reason of what was named and could not be added to the corpus.
         embedded: how many vectors were computed.
+        left_out: suffix and number of files of other formats that were passed over.
+        dictionary: the words of `userdict.txt` were others than before.
     """
 
     commit: int
@@ -77,6 +79,8 @@ class IndexReport:
     failed: tuple[tuple[str, str], ...]
     embedded: int
     seconds: float
+    left_out: tuple[tuple[str, int], ...] = ()
+    dictionary: bool = False
 
     def brief(self, most: int = 200) -> IndexReport:
         """The report for a person to read: of every list the first `most`, and how many more.
@@ -104,11 +108,16 @@ class IndexReport:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """Paths, relative to the home, that the index does not know yet in their present form."""
+    """Paths, relative to the home, that the index does not know yet in their present form.
+
+    Attributes:
+        left_out: suffix and number of files of other formats, which a rebuild passes over.
+    """
 
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     removed: tuple[str, ...] = ()
+    left_out: tuple[tuple[str, int], ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.added or self.changed or self.removed)

@@ -8,6 +8,7 @@ import json
 import os
 import stat
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,11 +27,14 @@ USERDICT = "userdict.txt"
 """Words for the segmenter, not a note."""
 
 
-def corpus_files(corpus: Path) -> Iterator[Path]:
+def corpus_files(corpus: Path, left_out: Counter[str] | None = None) -> Iterator[Path]:
     """Every file below `corpus` that is a note by its suffix, in order of path.
 
     Hidden files and folders are left out; a folder reached twice through links is
     visited once. A folder that cannot be listed is yielded itself, so that it is told.
+
+    Args:
+        left_out: where files of other formats are counted by their suffix.
 
     Raises:
         CorpusError: `corpus` is there and cannot be listed.
@@ -65,6 +69,8 @@ def corpus_files(corpus: Path) -> Iterator[Path]:
                     yield entry
             elif supported(entry):
                 yield entry
+            elif left_out is not None:
+                left_out[entry.suffix.lower() or entry.name] += 1
 
     yield from walk(corpus)
 
@@ -80,7 +86,8 @@ def pending(home: Home, catalog: Catalog | None) -> Pending:
     """What a rebuild would find, judged by size and time of change alone."""
     known = catalog.file_stats() if catalog else {}
     added, changed, seen = [], [], set()
-    for path in corpus_files(home.corpus):
+    left_out: Counter[str] = Counter()
+    for path in corpus_files(home.corpus, left_out):
         relative = path_in_home(path, home)
         seen.add(relative)
         if relative not in known:
@@ -92,7 +99,13 @@ def pending(home: Home, catalog: Catalog | None) -> Pending:
             continue
         if (found.st_size, found.st_mtime_ns) != known[relative][:2]:
             changed.append(relative)
-    return Pending(tuple(added), tuple(changed), tuple(p for p in known if p not in seen))
+    gone = tuple(p for p in known if p not in seen)
+    return Pending(tuple(added), tuple(changed), gone, by_suffix(left_out))
+
+
+def by_suffix(left_out: Counter[str]) -> tuple[tuple[str, int], ...]:
+    """What `corpus_files` counted, the most frequent first."""
+    return tuple(sorted(left_out.items(), key=lambda pair: (-pair[1], pair[0])))
 
 
 def path_in_home(path: Path, home: Home) -> str:
@@ -111,14 +124,18 @@ def read_corpus(
     usable: dict[str, FileRow],
     known: dict[str, FileRow],
     tell: Callable[[Stage, int, int, str], object],
+    left_out: Counter[str] | None = None,
 ) -> tuple[list[FileRow], list[FileRow], list[str], list[ReadFile]]:
     """Hash every file; read those whose content is not in `usable`.
+
+    Args:
+        left_out: as in `corpus_files`.
 
     Returns:
         Files read anew, files of which only the time has changed, paths that are
         gone, and what every readable file holds.
     """
-    paths = list(corpus_files(home.corpus))
+    paths = list(corpus_files(home.corpus, left_out))
     fresh: list[FileRow] = []
     touched: list[FileRow] = []
     readings: list[ReadFile] = []
@@ -132,7 +149,8 @@ def read_corpus(
         try:
             found = path.stat()
             size, mtime_ns = found.st_size, found.st_mtime_ns
-            digest = _readable(path, found)
+            check_readable(path, found)
+            digest = hash_file(path)
             if row and row.hash == digest and row.reason is None and row.reading is not None:
                 readings.append(_unpack(relative, row.reading))
                 if (row.size, row.mtime_ns) != (size, mtime_ns):
@@ -143,7 +161,7 @@ def read_corpus(
             fresh.append(FileRow(relative, size, mtime_ns, digest, None, _pack(read)))
             continue
         except CorpusError as error:
-            reason = error.message
+            reason = str(error)
         except OSError as error:
             reason = error.strerror or str(error)
         unread = FileRow(relative, size, mtime_ns, digest, reason, None)
@@ -154,8 +172,8 @@ def read_corpus(
     return fresh, touched, [p for p in known if p not in seen], readings
 
 
-def _readable(path: Path, found: os.stat_result) -> str:
-    """The digest of a file that can be read without harm.
+def check_readable(path: Path, found: os.stat_result) -> None:
+    """Refuse what cannot be read as a file without harm.
 
     Raises:
         CorpusError: it is a folder, a pipe or a device, or has a name that cannot be kept.
@@ -168,7 +186,6 @@ def _readable(path: Path, found: os.stat_result) -> str:
         raise CorpusError("not a regular file")
     if not _is_utf8(path.name):
         raise CorpusError("its name is not UTF-8: rename it")
-    return hash_file(path)
 
 
 def _is_utf8(name: str) -> bool:

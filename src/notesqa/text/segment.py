@@ -91,7 +91,13 @@ class Segmenter:
             else None
         )
         known = repr(self._userwords).encode() if self._userwords else b""
-        self._recipe = f"{VERSION}-{hashlib.blake2b(known, digest_size=6).hexdigest()}"
+        self._dictionary = hashlib.blake2b(known, digest_size=6).hexdigest()
+        self._recipe = f"{VERSION}-{self._dictionary}"
+
+    @property
+    def dictionary(self) -> str:
+        """A digest of the user's words; `recipe` ends in it."""
+        return self._dictionary
 
     @property
     def recipe(self) -> str:
