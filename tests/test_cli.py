@@ -171,6 +171,13 @@ def test_the_help_names_every_command_and_every_exit_code() -> None:
         (["eval"], "FILE.jsonl"),
         (["model"], "action"),
         (["model", "frob"], "frob"),
+        (["search", "x", "--after", "2024-13-01"], "'2024-13-01' is no date"),
+        (["search", "x", "--before", "yesterday"], "'yesterday' is no date"),
+        (["model", "use"], "which model to use?"),
+        (["model", "remove", ""], "which model to remove?"),
+        (["model", "list", "extra"], "model list takes no name"),
+        (["model", "list", "--server-model", "x"], "--server-model belongs to"),
+        (["model", "pull", "x", "--server-model", "x"], "--server-model belongs to"),
         (["serve", "--port", "x"], "--port"),
         (["serve", "--port", "99999"], "99999 is not between 0 and 65535"),
         (["serve", "--port", "-5"], "-5 is not between 0 and 65535"),
@@ -343,7 +350,6 @@ def test_search_filters_and_nothing_found(inside: Inside, built: Path) -> None:
     assert found("--source", "none*") == (1, [])
     done = inside("--home", built, "search", "训练", "--tag", "none")
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "nothing found\n")
-    assert_error(inside("--home", built, "search", "x", "--after", "today"), 3, "no date: today")
 
 
 def test_ask_json(built: Path) -> None:
@@ -583,8 +589,26 @@ def test_paths_that_fail_are_exit_3_and_the_rest_is_added(inside: Inside, tmp_pa
     assert inside("--home", home, "index").returncode == 0
     done = inside("--home", home, "status", "--json")
     assert json.loads(done.stdout)["unread"] == [
-        {"source": "corpus/bad.md", "reason": "binary file"}
+        {"source": "corpus/bad.md", "reason": "binary file (only text files are notes)"}
     ]
+
+
+def test_files_of_other_formats_are_told(inside: Inside, tmp_path: Path) -> None:
+    home = write_notes(tmp_path / "home", NOTES)
+    for name in ("a.pdf", "b.pdf", "c.html"):
+        (home / "corpus" / name).write_text("x")
+    done = inside("--home", home, "index")
+    assert (done.returncode, done.stderr) == (
+        0,
+        "notesqa: left out: 3 files of other formats (.pdf, .html)\n",
+    )
+    done = inside("--home", home, "status")
+    assert "left out   3 files of other formats (.pdf, .html)\n" in done.stdout
+    record = json.loads(inside("--home", home, "status", "--json").stdout)
+    assert record["left_out"] == {".pdf": 2, ".html": 1}
+    (home / "corpus" / "userdict.txt").write_text("感受野 99\n")
+    assert "0 new, 1 changed, 0 gone" in inside("--home", home, "status").stdout
+    assert "userdict.txt are taken in" in inside("--home", home, "index").stdout
 
 
 def test_the_first_question_builds_the_index(inside: Inside, tmp_path: Path) -> None:

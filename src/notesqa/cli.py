@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from notesqa.cli_arguments import FAILED, INTERRUPTED, NOTHING, OK, USAGE, make_parser
+from notesqa.cli_arguments import FAILED, INTERRUPTED, NOTHING, OK, USAGE, parse
 from notesqa.cli_output import (
     answer_record,
     one_line,
@@ -45,7 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; returns the exit code."""
     _ready_streams()
     try:
-        args = make_parser().parse_args(argv)
+        args = parse(argv)
         run = _COMMANDS[args.command]
         home = Home.find(args.home)
         code = run(args, home, Settings.load(home))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
+from datetime import date
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from notesqa import __version__
@@ -45,6 +47,13 @@ def _port(text: str) -> int:
     if not 0 <= value <= 65535:
         raise argparse.ArgumentTypeError(f"{value} is not between 0 and 65535")
     return value
+
+
+def _date(text: str) -> str:
+    try:
+        return date.fromisoformat(text).isoformat()
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no date: write YYYY-MM-DD") from error
 
 
 def _words(text: str) -> str:
@@ -92,8 +101,8 @@ exit codes: 0 done; 1 the notes do not say, or nothing found; 2 usage; 3 error; 
         sub.add_argument(
             "--tag", action="append", default=[], metavar="TAG", help="only notes with this tag"
         )
-        sub.add_argument("--after", metavar="DATE", help="only notes of this day or later")
-        sub.add_argument("--before", metavar="DATE", help="only notes of this day or earlier")
+        sub.add_argument("--after", type=_date, metavar="DATE", help="only notes of this day or later")
+        sub.add_argument("--before", type=_date, metavar="DATE", help="only notes of this day or earlier")
 
     ask = command(
         "ask",
@@ -173,6 +182,20 @@ exit codes: 0 done; 1 the notes do not say, or nothing found; 2 usage; 3 error; 
         "--port", type=_port, default=8765, metavar="PORT", help="port (8765); 0 takes a free one"
     )
     return parser
+
+
+def parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments, also checked for what does not go together; leaves with 2 where wrong."""
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    if args.command == "model":
+        if args.action == "list" and args.name:
+            parser.error(f"model list takes no name, not {args.name!r}")
+        if args.action != "list" and not args.name:
+            parser.error(f"which model to {args.action}? notesqa model {args.action} NAME")
+        if args.server_model and args.action != "use":
+            parser.error("--server-model belongs to model use URL")
+    return args
 
 
 def _global_options(parser: argparse.ArgumentParser, *, default: Any) -> None:

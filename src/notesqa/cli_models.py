@@ -10,7 +10,6 @@ import threading
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from notesqa.errors import ModelError
 from notesqa.llm.machine import available_memory
 from notesqa.llm.store import (
     RECOMMENDED,
@@ -31,15 +30,11 @@ def run_model_command(args: argparse.Namespace, home: Home, settings: Settings) 
     """Carry out `notesqa model ACTION [NAME]`; returns the exit code.
 
     Raises:
-        ModelError: as the store does, or a name is missing.
+        ModelError: as the store does.
     """
     if args.action == "list":
         _list(args, home, settings)
         return 0
-    if not args.name:
-        raise ModelError(
-            f"which model to {args.action}?", f"notesqa model {args.action} NAME (see: model list)"
-        )
     if args.action == "use":
         _say(args, {"in_use": use(args.name, home, server_model=args.server_model)}, "in use: {}")
     elif args.action == "remove":
