@@ -477,6 +477,8 @@ def test_events_tell_how_far_it_is(notes: Notes) -> None:
     assert set(stages) == set(order)
     for event in events:
         assert 0 <= event.done <= event.total
+    read = [event for event in events if event.stage == "read"]
+    assert [(event.done, event.total) for event in read] == [(n, 5) for n in range(5)]
     details = {event.detail for event in events if event.stage == "scan"}
     assert details == {f"corpus/{name}" for name in NOTES}
     assert {e.detail for e in events if e.stage == "follow"} == {"lexical", "vectors"}

@@ -221,7 +221,10 @@ def rebuild(
         and live[d.id].hash == hashes[d.id]
         and live[d.id].sources != encode_sources(d.sources)
     }
-    new = [_new_document(d, hashes[d.id], embedder, settings, tell) for d in changed]
+    new = []
+    for done, document in enumerate(changed):
+        tell("read", done, len(changed), document.title)
+        new.append(_new_document(document, hashes[document.id], embedder, settings))
     embedded = _embed(catalog, embedder, new, tell)
     tell("commit", 0, 1)
     commit = catalog.add_commit(
@@ -301,9 +304,8 @@ def _unread(catalog: Catalog) -> tuple[tuple[str, str], ...]:
 
 
 def _new_document(
-    document: Document, digest: str, embedder: Embedder, settings: Settings, tell: _Tell
+    document: Document, digest: str, embedder: Embedder, settings: Settings
 ) -> NewDocument:
-    tell("read", 0, 0, document.title)
     chunks = chunk(document, embedder.count_tokens, tokens=_chunk_tokens(embedder, settings))
     rows, line, position = [], 0, 0
     for c in chunks:
