@@ -161,6 +161,19 @@ def test_files_that_cannot_be_read(home: Home) -> None:
     with pytest.raises(ConfigError, match="cannot read"):
         Settings.load(home)
     home.settings_file.rmdir()
+    for target in ("nowhere.toml", "notesqa.toml"):
+        home.settings_file.symlink_to(target)
+        with pytest.raises(ConfigError, match="a link that leads nowhere"):
+            Settings.load(home)
+        home.settings_file.unlink()
+    home.settings_file.symlink_to("/dev/zero")
+    with pytest.raises(ConfigError, match="not a regular file"):
+        Settings.load(home)
+    home.settings_file.unlink()
+    os.mkfifo(home.settings_file)
+    with pytest.raises(ConfigError, match="not a regular file"):
+        Settings.load(home)
+    home.settings_file.unlink()
     home.settings_file.write_bytes("[llm]\nmodel = '模型'".encode("gb18030"))
     with pytest.raises(ConfigError, match="not UTF-8"):
         Settings.load(home)

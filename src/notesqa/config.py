@@ -201,7 +201,14 @@ class Settings:
         path = home.settings_file
         try:
             if not path.exists():
+                if path.is_symlink():
+                    raise ConfigError(
+                        f"{path} is a link that leads nowhere", "correct or remove it"
+                    )
                 return cls()
+            if not path.is_file() and not path.is_dir():
+                # A pipe or a device might be read for ever.
+                raise ConfigError(f"{path} is not a regular file", "write the settings into one")
             if path.stat().st_size > _MAX_SETTINGS_BYTES:
                 raise ConfigError(f"{path} is too large for a settings file", "see the README")
             text = path.read_text(encoding="utf-8-sig")
