@@ -348,6 +348,9 @@ def test_search_filters_and_nothing_found(inside: Inside, built: Path) -> None:
     assert found("--source", "batch*", "--tag", "训练") == (0, ["corpus/batchnorm.md"])
     assert found("--before", "2023-12-31") == (0, ["corpus/detection/anchors.md"])
     assert found("--source", "none*") == (1, [])
+    for named in ("corpus/batchnorm.md:8", "./corpus/batchnorm.md", "batchnorm.md:1"):
+        assert found("--source", named) == (0, ["corpus/batchnorm.md"])
+    assert found("--source", str(built / "corpus" / "batch*")) == (0, ["corpus/batchnorm.md"])
     done = inside("--home", built, "search", "训练", "--tag", "none")
     assert (done.returncode, done.stdout, done.stderr) == (1, "", "nothing found\n")
 
@@ -483,6 +486,13 @@ def test_notes_cannot_reach_the_terminal(inside: Inside, tmp_path: Path) -> None
     assert any("new\nline" in p["source"] for p in json.loads(listed.stdout)), "JSON is exact"
 
 
+def test_a_file_name_with_a_line_break_splits_no_line(inside: Inside, tmp_path: Path) -> None:
+    home = write_notes(tmp_path, {"new\nline.md": article("丢弃", DROPOUT)})
+    assert inside("--home", home, "index").returncode == 0
+    done = inside("--home", home, "ask", "Dropout 测试时怎么做?")
+    assert "[1] 丢弃 · corpus/new line.md:" in done.stdout
+
+
 def test_pipes_that_close_early(built: Path) -> None:
     for command in ("search 训练 --json", "ask 'Dropout 测试时怎么做?'", "status --json", "--help"):
         script = (
@@ -508,6 +518,18 @@ def test_a_full_output_is_an_error(built: Path, what: str) -> None:
     assert "No space left" in done.stderr
     assert "Traceback" not in done.stderr
     assert "Exception ignored" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"), [(["frobnicate"], 2), (["--home", "/nowhere", "status"], 3)]
+)
+def test_an_error_that_finds_no_room_keeps_its_code(arguments: list[str], code: int) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "notesqa.cli", *arguments],
+            stdout=subprocess.PIPE, stderr=full, check=False, env=environment(),
+        )  # fmt: skip
+    assert (done.returncode, done.stdout) == (code, b"")
 
 
 @pytest.mark.parametrize("closed", [">&-", ">&- 2>&-", "2>&-"])

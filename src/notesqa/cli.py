@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from notesqa.cli_arguments import FAILED, INTERRUPTED, NOTHING, OK, USAGE, parse
+from notesqa.cli_arguments import FAILED, INTERRUPTED, NOTHING, OK, USAGE, complain, drop, parse
 from notesqa.cli_output import (
     answer_record,
     one_line,
@@ -90,13 +90,12 @@ def _ready_streams() -> None:
 
 def _drop_output() -> None:
     """Let what is still buffered go nowhere, so that the exit does not try again."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    drop(sys.stdout)
 
 
 def _say_error(error: NotesqaError) -> None:
-    print(f"notesqa: {one_line(error.message)}", file=sys.stderr)
-    if error.hint:
-        print(f"  hint: {one_line(error.hint)}", file=sys.stderr)
+    hint = f"\n  hint: {one_line(error.hint)}" if error.hint else ""
+    complain(f"notesqa: {one_line(error.message)}{hint}")
 
 
 def _open(home: Home, settings: Settings) -> Notes:

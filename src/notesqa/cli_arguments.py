@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from datetime import date
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from notesqa import __version__
 
@@ -16,11 +17,24 @@ if TYPE_CHECKING:
 OK, NOTHING, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
+def complain(text: str) -> None:
+    """Say what is wrong on stderr; where that finds no room, the exit code still tells."""
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        drop(sys.stderr)
+
+
+def drop(stream: TextIO) -> None:
+    """Let what a stream still holds go nowhere, so that the exit does not try again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line rather than with the whole usage."""
 
     def error(self, message: str) -> NoReturn:
-        print(f"notesqa: {message} (see: {self.prog} --help)", file=sys.stderr)
+        complain(f"notesqa: {message} (see: {self.prog} --help)")
         raise SystemExit(USAGE)
 
     def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
@@ -101,8 +115,12 @@ exit codes: 0 done; 1 the notes do not say, or nothing found; 2 usage; 3 error; 
         sub.add_argument(
             "--tag", action="append", default=[], metavar="TAG", help="only notes with this tag"
         )
-        sub.add_argument("--after", type=_date, metavar="DATE", help="only notes of this day or later")
-        sub.add_argument("--before", type=_date, metavar="DATE", help="only notes of this day or earlier")
+        sub.add_argument(
+            "--after", type=_date, metavar="DATE", help="only notes of this day or later"
+        )
+        sub.add_argument(
+            "--before", type=_date, metavar="DATE", help="only notes of this day or earlier"
+        )
 
     ask = command(
         "ask",

@@ -118,7 +118,7 @@ def print_citations(answer: Answer) -> None:
         return
     print()
     for citation in answer.citations:
-        _print_wrapped(f"[{citation.n}] {citation.title} · {citation.source}")
+        _print_wrapped(f"[{citation.n}] {one_line(citation.title)} · {one_line(citation.source)}")
         if answer.engine != "extractive":
             _print_wrapped(" ".join(citation.quote.split()), "    ")
 

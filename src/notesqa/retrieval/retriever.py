@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import operator
 import os
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -55,6 +56,7 @@ _CHUNKS_KEPT = 10_000
 _LIKELY = 14
 _ASIDE = 2
 _JOINED_CHARACTERS = 1200
+_LINE = re.compile(r":\d+\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,7 +291,8 @@ class Retriever:
 
         Args:
             k: how many at most; the settings' `retrieval.k` where None.
-            sources: globs over the path in the home or the file name (`*.md`).
+            sources: globs over the path in the home or the file name (`*.md`); also as a
+                passage's `source`, with its line, or as the path of a file.
             tags: all of them must be the note's.
             after, before: the note's date, inclusive (`YYYY-MM-DD`).
 
@@ -299,10 +302,20 @@ class Retriever:
         """
         k = self.how_many(k)
         hits = self.hits(
-            self.analyse(query), limit=max(_CANDIDATES, 2 * k), sources=_several(sources),
+            self.analyse(query), limit=max(_CANDIDATES, 2 * k), sources=self._globs(sources),
             tags=_several(tags), after=_iso(after, "after"), before=_iso(before, "before"),
         )  # fmt: skip
         return self.passages(hits, k)
+
+    def _globs(self, sources: Sequence[str]) -> list[str]:
+        """Globs as the catalog takes them, of paths as people have them at hand."""
+        found: dict[str, None] = {}
+        for named in _several(sources):
+            path = named.removeprefix(f"{self._home.path}/")
+            while path.startswith("./"):
+                path = path[2:]
+            found |= dict.fromkeys((named, path, _LINE.sub("", path)))
+        return list(found)
 
     def passages(self, hits: Sequence[Hit], k: int) -> list[Passage]:
         """The `k` best of ranked candidates as passages.
