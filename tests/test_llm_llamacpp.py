@@ -19,9 +19,10 @@ from notesqa.answering.grammar import answer_grammar
 from notesqa.answering.refusal import REFUSAL_EN, REFUSAL_ZH
 from notesqa.config import Home, LlmSettings
 from notesqa.errors import ModelError
-from notesqa.llm import Message, open_chat_model, remark
+from notesqa.llm import Message, look_at, open_chat_model, remark
 from notesqa.llm.llamacpp import LlamaCppChatModel, locate
 from notesqa.llm.machine import available_memory, physical_cores, total_memory
+from notesqa.llm.store import kept
 from notesqa.llm.template import pieces
 from tests.patience import PATIENCE, until
 from tests.tiny_gguf import CHAT_TEMPLATE, write_model
@@ -265,6 +266,15 @@ def test_a_file_that_is_no_gguf(tmp_path: Path) -> None:
     assert "no GGUF" in refused(path).message
     path.write_bytes(b"")
     assert "no GGUF" in refused(path).message
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "x\0y", "~nobody-of-this-name/m.gguf"])
+def test_names_that_no_file_can_have(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ModelError, match="is not there"):
+        LlamaCppChatModel(LlmSettings(model=name), Home(tmp_path))
+    with pytest.raises(ModelError, match="is not there"):
+        look_at(LlmSettings(model=name), Home(tmp_path))
+    assert kept(Home(tmp_path), LlmSettings(model=name)) == []
 
 
 def test_a_model_that_is_not_there(tmp_path: Path) -> None:

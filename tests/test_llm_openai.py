@@ -430,7 +430,18 @@ def test_nobody_listens() -> None:
     model.close()
 
 
-@pytest.mark.parametrize("url", ["localhost:8080", "ftp://x/v1", "http://", "http://a b/", "::"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:8080",
+        "ftp://x/v1",
+        "http://",
+        "http://a b/",
+        "::",
+        "http://x:0",
+        "http://x:99999",
+    ],
+)
 def test_what_is_no_address(url: str) -> None:
     with pytest.raises(ModelError, match="address"):
         OpenAIChatModel(LlmSettings(base_url=url), environ={})

@@ -234,9 +234,23 @@ class _Picker:
 
 
 def locate(model: str, home: Home | None) -> Path:
-    """The file that `[llm] model` names: a path from here or the home, or a pulled model."""
+    """The file that `[llm] model` names: a path from here or the home, or a pulled model.
+
+    Raises:
+        ModelError: no file can have that name.
+    """
+    try:
+        return _located(model, home)
+    except (OSError, RuntimeError, ValueError) as error:
+        # RuntimeError: `~somebody` who is not known here.
+        raise ModelError(f"the model {model} is not there", "notesqa model list") from error
+
+
+def _located(model: str, home: Home | None) -> Path:
+    if "\0" in model:
+        raise ValueError("a name with a NUL")
     path = Path(model).expanduser()
-    if path.is_absolute() or path.exists() or home is None:
+    if path.exists() or path.is_absolute() or home is None:
         return path
     for folder in (home.path, home.models):
         for name in (model, f"{model}.gguf"):

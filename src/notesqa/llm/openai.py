@@ -56,7 +56,9 @@ class OpenAIChatModel:
             url = httpx.URL(settings.base_url.rstrip("/"))
         except (httpx.InvalidURL, ValueError) as error:
             raise _bad_address(settings.base_url) from error
-        if url.scheme not in ("http", "https") or not url.host or re.search(r"[\s%]", url.host):
+        allowed = url.port is None or 0 < url.port < 1 << 16
+        named = url.host and not re.search(r"[\s%]", url.host)
+        if url.scheme not in ("http", "https") or not named or not allowed:
             raise _bad_address(settings.base_url)
         self._base = str(url) if url.path.rstrip("/") else f"{url}/v1".replace("//v1", "/v1")
         self._settings = settings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -56,9 +57,10 @@ def kept(home: Home, settings: LlmSettings) -> list[KeptModel]:
     """The models that are there: those pulled, and the file that the settings name."""
     from notesqa.llm.llamacpp import locate
 
-    used = locate(settings.model, home).absolute() if settings.model else None
-    if settings.base_url:
-        used = None
+    used = None
+    if settings.model and not settings.base_url:
+        with contextlib.suppress(ModelError):  # the list is where to go from there
+            used = locate(settings.model, home).absolute()
     found = [
         KeptModel(path.stem, path, path.stat().st_size, path.absolute() == used)
         for path in sorted(home.models.glob("*.gguf"))
