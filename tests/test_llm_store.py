@@ -16,7 +16,7 @@ from typing import Any
 
 import gguf
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from notesqa.config import Home, LlmSettings, Settings
@@ -424,6 +424,8 @@ _lines = st.sampled_from(
 )  # fmt: skip
 
 
+@example([], "\x7f", False)
+@example(["[llm]", 'model = "a"'], "a\u2028b\x85", True)
 @given(st.lists(_lines, max_size=12), st.text(min_size=1, max_size=20), st.booleans())
 def test_only_the_one_value_changes(
     tmp_path_factory: pytest.TempPathFactory, lines: list[str], value: str, windows: bool

@@ -78,7 +78,7 @@ def _with(text: str, table: str, key: str, value: str) -> str:
     entry = re.compile(
         rf"^(\s*(?:{re.escape(key)}|\"{re.escape(key)}\")\s*=\s*)(.*?)(\s*)$", re.DOTALL
     )
-    line = f"{key} = {json.dumps(value, ensure_ascii=False)}{end}"
+    line = f"{key} = {_quoted(value)}{end}"
     start = next((i for i, row in enumerate(lines) if header.match(row.rstrip("\r\n"))), None)
     if start is None:
         if not value:
@@ -97,13 +97,23 @@ def _with(text: str, table: str, key: str, value: str) -> str:
         if not value:
             return "".join([*lines[:i], *lines[i + 1 :]])
         comment = _comment(match[2])
-        written = f"{match[1]}{json.dumps(value, ensure_ascii=False)}{comment}{match[3] or end}"
+        written = f"{match[1]}{_quoted(value)}{comment}{match[3] or end}"
         return "".join([*lines[:i], written, *lines[i + 1 :]])
     if not value:
         return text
     if not lines[start].endswith(("\n", "\r")):
         lines[start] += end
     return "".join([*lines[: start + 1], line, *lines[start + 1 :]])
+
+
+# TOML allows no DEL in a string; at the others a line would seem to end.
+_HIDDEN = re.compile("[\x7f-\x9f\u2028\u2029]")
+
+
+def _quoted(value: str) -> str:
+    """A string of TOML."""
+    plain = json.dumps(value, ensure_ascii=False)
+    return _HIDDEN.sub(lambda match: f"\\u{ord(match[0]):04x}", plain)
 
 
 _STRING = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'")
