@@ -290,10 +290,17 @@ class NotesApp(Hearing):
     def action_go(self, place: str) -> None:
         """To a place; the places lie beside one another on the first screen."""
         self._install_others()
+        if place == "ask" and self.is_empty:
+            place = "welcome"
         while len(self.screen_stack) > 1:
             self.pop_screen()
         if place != "ask":
             self.push_screen(place)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to ask, nor anything that was asked."""
+        return self.status is not None and not (self.status.documents or self.exchanges)
 
     def get_key_display(self, binding: Binding) -> str:
         """How a key is called: F1, not f1, as on the key itself."""

@@ -239,7 +239,7 @@ class AskScreen(Screen[None]):
             return [*lines, *wrap([Piece(words("opening"), "dim")], width, first=[Piece("  ")])]
         indent = [Piece("  ")]
         if not signal.documents:
-            for key in ("welcome_1", "welcome_2", "welcome_3"):
+            for key in ("welcome_1", "welcome_3"):
                 text = words(key, corpus=app.corpus_shown) if key == "welcome_1" else words(key)
                 lines += wrap([Piece(text)], width, first=indent, rest=indent)
             return lines

@@ -85,6 +85,8 @@ class Hearing(Errands):
         def action_digest(self) -> None: ...
         def ask(self, question: str, *, llm: bool = True) -> None: ...
         def key_of(self, action: str) -> str: ...
+        @property
+        def is_empty(self) -> bool: ...
 
     @cached_property
     def _hearers(self) -> dict[type[told.Told], Callable[[Any], None]]:
@@ -163,6 +165,7 @@ class Hearing(Errands):
 
     def _know(self, status: Status) -> None:
         first = self.status is None
+        was_empty = self.is_empty
         self.status = status
         waiting = _waiting(status)
         self.signal = dataclasses.replace(
@@ -173,14 +176,14 @@ class Hearing(Errands):
             waiting=waiting,
         )
         self.desk.documents() if status.commit else None
-        if first:
-            if not status.commit and not waiting:
-                self.action_go("welcome")
-            elif waiting:
-                self.notify(self.words("arrived", n=waiting), timeout=6)
+        if self.is_empty != was_empty:
+            # To the welcome, which takes the place of asking, or back from it.
+            self.action_go("ask")
+        elif first and waiting:
+            self.notify(self.words("arrived", n=waiting), timeout=6)
         self._refresh_settings()
         self.ask_screen.greet()
-        if first and self._first_question and status.commit:
+        if first and self._first_question and status.documents:
             self.ask_screen.question.value = ""
             self.ask(self._first_question)
 
@@ -322,10 +325,11 @@ class Hearing(Errands):
     def _hear_index_done(self, message: told.IndexDone) -> None:
         self.progress = None
         self._suggestions = []
-        welcome = self._shown("welcome")
-        if welcome is not None and message.report.documents:
-            self.action_go("ask")
         self._know(message.status)
+        unread = message.report.failed or message.report.unread
+        if not message.report.documents and not unread:
+            self.notify(self.words("still_empty", corpus=safe(self.corpus_shown)), timeout=6)
+            return
         if not (message.report.changed or message.report.failed):
             self.notify(self.words("nothing_new", n=message.report.commit), timeout=3)
             return

@@ -82,11 +82,19 @@ class HistoryScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """List what there is now."""
-        self.notes_app.desk.conversations(self._query)
+        self._fetch()
 
     @on(Input.Changed, "#query")
     def _on_changed(self) -> None:
-        self.notes_app.desk.conversations(self._query)
+        self._fetch()
+
+    def _fetch(self) -> None:
+        status = self.notes_app.status
+        if status is not None and not status.commit:
+            # They are kept beside the index: without one there are none.
+            self.show_list(self._query, [])
+        else:
+            self.notes_app.desk.conversations(self._query)
 
     def show_list(self, query: str, found: list[ConversationInfo]) -> None:
         """What was found; dropped when something else has been typed since."""

@@ -65,7 +65,7 @@ class ReadScreen(Screen[None]):
         speak(self, words)
         self.filter = Field(id="filter", placeholder=words("filter_notes"))
         self.notes = OptionList(id="notes", markup=False, compact=True)
-        self.source = SourcePane(words, id="source")
+        self.source = SourcePane(words, id="source", empty="read_empty")
         self.outline = OptionList(id="outline", markup=False, compact=True)
         self._all: list[DocumentInfo] = []
         self._listed: list[DocumentInfo] = []
@@ -131,6 +131,9 @@ class ReadScreen(Screen[None]):
         notes.add_options(options)
         if options:
             notes.highlighted = 0
+        else:
+            said = self.words("no_results" if text.strip() else "no_notes")
+            notes.add_option(Option(Content.styled(said, "$quiet"), disabled=True))
 
     @on(Input.Changed, "#filter")
     def _on_filter(self, message: Input.Changed) -> None:

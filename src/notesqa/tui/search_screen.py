@@ -67,7 +67,7 @@ class SearchScreen(Screen[None]):
         self.line = Field(id="query", placeholder=words("search_hint"))
         self.count = Static("", id="count", markup=False)
         self.results = ResultList(words)
-        self.source = SourcePane(words, id="source")
+        self.source = SourcePane(words, id="source", empty="passage_empty")
         self._number = 0
         self._pause: Timer | None = None
 

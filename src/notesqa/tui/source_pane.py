@@ -30,9 +30,12 @@ class SourcePane(Vertical):
         *,
         id: str,  # noqa: A002 - Textual's name for it
         surface: Surface | None = None,
+        empty: str = "source_empty",
     ) -> None:
+        """`empty` is the key of what it says while it shows no note."""
         super().__init__(id=id)
-        self.title_line = Static(Text(words("source_empty")), classes="pane-title", markup=False)
+        self._empty = words(empty)
+        self.title_line = Static(Text(self._empty), classes="pane-title", markup=False)
         self.surface = surface or Surface(max_width=110)
         self.surface.add_class("pane-text")
         self.words = words
@@ -63,6 +66,12 @@ class SourcePane(Vertical):
         if span:
             # The size may be known only after the pane has become visible.
             self.call_after_refresh(self.surface.scroll_to_place, note.section, *span)
+
+    def clear(self) -> None:
+        """Show no note."""
+        self.note = self.span = None
+        self.title_line.update(Text(self._empty), layout=False)
+        self.surface.show([])
 
     def toggle_source(self) -> None:
         """LaTeX or drawn formulas."""

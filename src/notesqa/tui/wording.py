@@ -64,6 +64,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "no_model": ("没有设置模型：F7 选择", "no model is set: choose one with F7"),
     # source
     "source_empty": ("引用的原文在此显示", "what is cited is shown here"),
+    "passage_empty": ("搜到的原文在此显示", "what is found is shown here"),
+    "read_empty": ("选一篇笔记来读", "choose a note to read"),
     "outline": ("大纲", "Outline"),
     "cut_short": ("摘录到此为止", "the excerpt ends here"),
     "also_in": ("也见于 {n} 处", "also in {n} places"),
@@ -95,6 +97,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "bad_date": ("日期应写作 2024-01-31：{value}", "write a date as 2024-01-31: {value}"),
     # reading
     "filter_notes": ("按标题筛选", "filter by title"),
+    "no_notes": ("还没有笔记", "no notes yet"),
     "no_note": ("没有这篇笔记：{name}", "no such note: {name}"),
     "opened_link": ("链接已复制：{link}", "link copied: {link}"),
     "back_end": ("没有更早的了", "nothing earlier"),
@@ -181,11 +184,18 @@ _WORDS: dict[str, tuple[str, str]] = {
         "或者在下面写一个文件夹，回车把其中的笔记收进来。",
         "or name a folder below: Enter takes its notes in.",
     ),
+    "still_empty": (
+        "没有找到笔记：把 .txt 或 .md 文件放进 {corpus}",
+        "no notes found: put .txt or .md files into {corpus}",
+    ),
     "welcome_3": (
         "收完就能提问；每句回答都带着出处，什么也不会离开这台机器。",
         "Then ask. Every sentence cites its passage, and nothing leaves this machine.",
     ),
-    "folder_hint": ("文件夹或文件的路径，例如 ~/notes", "path of a folder or file, e.g. ~/notes"),
+    "folder_hint": (
+        "文件夹或文件的路径，例如 ~/notes（Tab 补全）",
+        "path of a folder or file, e.g. ~/notes (Tab completes)",
+    ),
     "no_such_path": ("没有这个路径：{path}", "no such path: {path}"),
     # general
     "yes": ("确定", "Yes"),
