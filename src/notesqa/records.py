@@ -102,6 +102,7 @@ class Passage:
         source: `path:line` of the passage's first line.
         heading: headings above the passage, joined by ` › `.
         scores: the parts that make up the score, by name.
+        date, tags: of the note.
     """
 
     rank: int
@@ -115,6 +116,8 @@ class Passage:
     start: int
     end: int
     scores: Mapping[str, float] = field(default_factory=dict)
+    date: str | None = None
+    tags: tuple[str, ...] = ()
 
     def source_at(self, offset: int) -> str:
         """`path:line` of the line that the character at `offset` of the text stands on."""

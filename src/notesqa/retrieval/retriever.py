@@ -277,14 +277,38 @@ class Retriever:
             CatalogError: there is no index, or it cannot be read.
             NotesqaError: a date is malformed or `k` is less than 1.
         """
-        k = self._settings.retrieval.k if k is None else k
-        if k < 1:
-            raise NotesqaError(f"k must be at least 1, not {k}", "ask for one passage or more")
+        k = self._number(k)
         hits = self.hits(
             self.analyse(query), limit=max(_CANDIDATES, 2 * k), sources=_several(sources),
             tags=_several(tags), after=_iso(after, "after"), before=_iso(before, "before"),
         )  # fmt: skip
         return self.passages(hits, k)
+
+    def newest(
+        self,
+        k: int | None = None,
+        *,
+        sources: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        after: str | date | None = None,
+        before: str | date | None = None,
+    ) -> list[Passage]:
+        """How the `k` newest notes begin that meet the filters, newest first, undated ones last.
+
+        The filters, and what is raised, are those of `search`.
+        """
+        keys = self._catalog.chunk_keys(
+            sources=_several(sources), tags=_several(tags), after=_iso(after, "after"),
+            before=_iso(before, "before"), newest=self._number(k),
+        )  # fmt: skip
+        rows = self._catalog.chunk_rows(keys)
+        return [_passage(Hit(rows[key], 0.0, ()), n) for n, key in enumerate(keys, 1)]
+
+    def _number(self, k: int | None) -> int:
+        k = self._settings.retrieval.k if k is None else k
+        if k < 1:
+            raise NotesqaError(f"k must be at least 1, not {k}", "ask for one passage or more")
+        return k
 
     def passages(self, hits: Sequence[Hit], k: int) -> list[Passage]:
         """The `k` best of ranked candidates as passages.
@@ -517,6 +541,8 @@ def _passage(hit: Hit, rank: int) -> Passage:
         start=row.start,
         end=row.end,
         scores=dict(zip(FEATURES, hit.values, strict=True)) if hit.values else {},
+        date=row.date,
+        tags=row.tags,
     )
 
 
