@@ -7,9 +7,13 @@ from pathlib import Path
 from textual.widgets import Input
 
 from notesqa.errors import CatalogError
+from notesqa.records import Passage
 from notesqa.reports import ConversationInfo, Pending
-from notesqa.tui.dialogs import Page
+from notesqa.retrieval.features import FEATURES
+from notesqa.tui.results import Result, result_lines
+from notesqa.tui.search_screen import SearchScreen
 from notesqa.tui.welcome_screen import WelcomeScreen
+from notesqa.tui.wording import Wording
 from tests.test_tui_app import messages_stay, session  # noqa: F401 - a fixture
 
 # -- the first run -----------------------------------------------------------------------
@@ -81,3 +85,65 @@ async def test_a_path_is_completed_and_a_wrong_one_forgotten(tmp_path: Path) -> 
         await s.says("没有这个路径")
         await s.press("backspace")
         await s.until(lambda: "没有这个路径" not in s.text)
+
+
+# -- searching -----------------------------------------------------------------------------
+
+
+async def test_filters_alone_list_the_newest_notes(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.until(lambda: s.app.documents)
+        await s.press("f3")
+        screen = s.app.screen
+        assert isinstance(screen, SearchScreen)
+        await s.type("after:2024")
+        await s.says("3 篇，新的在前")
+        titles = [result.passage.title for result in screen.results.results]
+        assert titles == ["L1 与 L2 正则化", "过拟合", "DDIM"]
+        await s.says("2024-03-02 · #正则化 #先验")
+        await s.until(lambda: screen.source.note and screen.source.note.document.title == titles[0])
+        for line, title in (("tag:扩散模型", "DDIM"), ("source:overfitting.md", "过拟合")):
+            screen.line.value = line
+            await s.says("1 篇")
+            await s.until(
+                lambda title=title: screen.source.note  # type: ignore[misc]
+                and screen.source.note.document.title == title
+            )
+
+
+async def test_the_passage_of_another_search_does_not_stay(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.until(lambda: s.app.documents)
+        await s.press("f3")
+        screen = s.app.screen
+        assert isinstance(screen, SearchScreen)
+        for line, said in (
+            ("采样 tag:不存在", "没有标签：不存在"),
+            ("采样 source:nowhere.md", "没有这样的文件：nowhere.md"),
+            ("红烧肉", "没有找到"),
+            ("采样 after:2024-13", "日期应写作"),
+            ("采样 before:2024-02-30", "日期应写作"),
+            ("", ""),
+        ):
+            screen.line.value = "采样"
+            await s.until(lambda: screen.source.note is not None)
+            screen.line.value = line
+            await s.says(said)
+            await s.until(lambda: screen.source.note is None)
+            assert "搜到的原文在此显示" in s.text and "非马尔可夫" not in s.text
+
+
+def test_results_stand_apart_and_tell_where_they_are_filed() -> None:
+    passage = Passage(
+        1, 0.5, "c", "d", "标题", "a.md:1", "", "正文", 0, 2, date="2024-01-02", tags=("甲", "乙")
+    )
+    lines = result_lines(
+        Result(passage, "正文"), ["正文"], 40, link="", explain=Wording("zh"), chosen=False
+    )
+    texts = [line.text.strip() for line in lines]
+    assert texts == ["标题", "正文", "2024-01-02 · #甲 #乙", "0.50：", "a.md:1", ""]
+
+
+def test_every_part_of_a_score_has_a_name() -> None:
+    words = Wording("zh")
+    assert [name for name in FEATURES if words.named("score", name) == name] == []
