@@ -10,11 +10,15 @@ from notesqa.errors import CatalogError
 from notesqa.records import Passage
 from notesqa.reports import ConversationInfo, Pending
 from notesqa.retrieval.features import FEATURES
+from notesqa.tui.dialogs import Page
+from notesqa.tui.history_screen import HistoryScreen
 from notesqa.tui.results import Result, result_lines
 from notesqa.tui.search_screen import SearchScreen
+from notesqa.tui.told import Noticed
 from notesqa.tui.welcome_screen import WelcomeScreen
 from notesqa.tui.wording import Wording
 from tests.test_tui_app import messages_stay, session  # noqa: F401 - a fixture
+from tests.tui_fake import DOCUMENTS
 
 # -- the first run -----------------------------------------------------------------------
 
@@ -48,7 +52,7 @@ async def test_notes_that_wait_in_an_empty_home_are_told_there(tmp_path: Path) -
         s.app.desk.status()
         await s.until(lambda: isinstance(s.app.screen, WelcomeScreen))
         await s.says("1 个文件")
-        await s.says("Ctrl+R 收录")
+        await s.says("^r 收录")
 
 
 async def test_the_other_places_say_that_there_is_nothing_yet(tmp_path: Path) -> None:
@@ -85,6 +89,66 @@ async def test_a_path_is_completed_and_a_wrong_one_forgotten(tmp_path: Path) -> 
         await s.says("没有这个路径")
         await s.press("backspace")
         await s.until(lambda: "没有这个路径" not in s.text)
+
+
+# -- the past, and what has changed since ------------------------------------------------------
+
+
+async def test_a_search_of_the_past_shows_the_turn_that_it_found(tmp_path: Path) -> None:
+    async with session(tmp_path, size=(120, 20)) as s:
+        for question in ("过拟合怎么办", "L1 的先验", "DDIM 采样", "DeepFace 的准确率"):
+            await s.ask(question)
+        await s.until(lambda: s.notes.kept and len(s.notes.kept[1][1]) == 4)
+        s.notes.kept[1] = ("DeepFace", s.notes.kept[1][1])
+        await s.press("f6")
+        screen = s.app.screen
+        assert isinstance(screen, HistoryScreen)
+        await s.says("▌ 过拟合怎么办")
+        await s.type("deepface")
+        await s.says("没有找到")
+        screen.line.value = "DeepFace"
+        await s.says("▌ DeepFace 的准确率")
+        marked = [
+            piece.text
+            for _, line in screen.preview._lines
+            for piece in line.pieces
+            if "mark-word" in piece.style
+        ]
+        assert marked and set(marked) == {"DeepFace"}
+        assert "过拟合怎么办" not in s.text
+
+
+async def test_a_rebuild_marks_what_changed_in_the_open_conversation(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.ask()
+        await s.until(lambda: s.app.conversation_id)
+        assert "笔记已改动" not in s.text
+        s.notes.changed = (1,)
+        s.notes.arriving = [DOCUMENTS[0], *DOCUMENTS]
+        del s.notes.store["ddim"]
+        await s.press("ctrl+r")
+        await s.until(lambda: isinstance(s.app.screen, Page))
+        await s.press("escape")
+        await s.says("[1] L1 与 L2 正则化  ⚠ 笔记已改动")
+
+
+async def test_what_waited_is_not_told_any_more_once_it_is_taken_in(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        s.notes.pending = Pending(added=("corpus/a.txt",))
+        s.app.post_message(Noticed(s.notes.status()))
+        await s.says("收到新传输：1 个文件。^r 收录")
+        s.notes.gate.clear()
+        await s.press("ctrl+r")
+        await s.until(lambda: s.app.desk.indexing)
+        s.app.post_message(Noticed(s.notes.status()))
+        await s.says("30/120")
+        assert "收到新传输" not in s.text
+        s.notes.gate.set()
+        await s.until(lambda: not s.app.signal.waiting)
+        s.notes.pending = Pending(removed=("corpus/a.txt",))
+        s.app.post_message(Noticed(s.notes.status()))
+        await s.says("1 个文件有变动")
+        assert "收到新传输" not in s.text
 
 
 # -- searching -----------------------------------------------------------------------------

@@ -393,6 +393,8 @@ class NotesApp(Hearing):
         if self.desk.indexing:
             self.notify(self.words("rebuild_running"), timeout=2)
             return
+        # What was told of waiting files is past.
+        self.clear_notifications()
         self.progress = Progress("scan", 0, 0, None)
         self.desk.index(paths)
 

@@ -285,6 +285,11 @@ class AskScreen(Screen[None]):
         elif follow:
             self.talk.scroll_end(animate=False, immediate=True)
 
+    def redraw(self, exchange: Exchange) -> None:
+        """Something else is told of the answer; it stays where it is."""
+        if (section := self._sections.get(exchange.number)) is not None:
+            self.talk.changed(section)
+
     def _finished(self, exchange: Exchange) -> None:
         self._to_turn(exchange.number)
         links = exchange.links

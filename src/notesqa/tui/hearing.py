@@ -24,7 +24,7 @@ from notesqa.tui.drafts import Draft
 from notesqa.tui.errands import Errands
 
 if TYPE_CHECKING:
-    from notesqa.api import Status
+    from notesqa.api import SavedTurn, Status
     from notesqa.reports import DocumentInfo
     from notesqa.tui import told
     from notesqa.tui.answers import Exchange
@@ -180,7 +180,7 @@ class Hearing(Errands):
             # To the welcome, which takes the place of asking, or back from it.
             self.action_go("ask")
         elif first and waiting:
-            self.notify(self.words("arrived", n=waiting), timeout=6)
+            self._tell_waiting(status)
         self._refresh_settings()
         self.ask_screen.greet()
         if first and self._first_question and status.documents:
@@ -296,6 +296,9 @@ class Hearing(Errands):
         if message.purpose.startswith("export:"):
             self.exported(message.purpose.partition(":")[2], message)
             return
+        if message.purpose == "changed":
+            self._mark_changed(message.turns)
+            return
         from notesqa.tui.answers import Exchange
 
         self.exchanges = []
@@ -309,6 +312,14 @@ class Hearing(Errands):
         self.action_go("ask")
         self.ask_screen.show_conversation()
         self.ask_screen.talk.focus()
+
+    def _mark_changed(self, turns: Sequence[SavedTurn]) -> None:
+        """Mark what is cited in the open conversation and is not in its note any more."""
+        answered = [exchange for exchange in self.exchanges if exchange.answer is not None]
+        for exchange, turn in zip(answered, turns, strict=False):
+            if exchange.answer == turn.answer and exchange.changed != turn.changed:
+                exchange.changed = turn.changed
+                self.ask_screen.redraw(exchange)
 
     # -- rebuilding ------------------------------------------------------------------------
 
@@ -333,6 +344,8 @@ class Hearing(Errands):
         if not (message.report.changed or message.report.failed):
             self.notify(self.words("nothing_new", n=message.report.commit), timeout=3)
             return
+        if self.conversation_id is not None:
+            self.desk.conversation(self.conversation_id, "changed")
         self._digest = message
         line = self.focused
         recent = time.monotonic() - self._typed < _TYPING_SECONDS
@@ -344,10 +357,23 @@ class Hearing(Errands):
             self.action_digest()
 
     def _hear_noticed(self, message: told.Noticed) -> None:
+        if self.desk.indexing:
+            return  # what waited then is being taken in
         waiting = _waiting(message.status)
+        known = self.signal.waiting
         self.signal = dataclasses.replace(self.signal, waiting=waiting)
-        if waiting:
-            self.notify(self.words("arrived", n=waiting), timeout=6)
+        if waiting and waiting != known and not self.is_empty:
+            self._tell_waiting(message.status)
+
+    def _tell_waiting(self, status: Status) -> None:
+        new, waiting = len(status.pending.added), _waiting(status)
+        key = self.key_of("rebuild")
+        self.notify(
+            self.words("arrived", n=new, key=key)
+            if new
+            else self.words("files_changed", n=waiting, key=key),
+            timeout=6,
+        )
 
     def _refresh_settings(self) -> None:
         screen = cast("SettingsScreen | None", self._shown("settings"))

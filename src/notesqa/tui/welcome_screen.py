@@ -102,8 +102,9 @@ class WelcomeScreen(Screen[None]):
         self.query_one("#folder").focus()
 
     def _follow(self, signal: Signal) -> None:
-        waiting = self.words("arrived", n=signal.waiting) if signal.waiting else ""
-        self.query_one("#welcome-waiting", Static).update(Text(waiting))
+        key = self.notes_app.key_of("rebuild")
+        told = self.words("arrived", n=signal.waiting, key=key) if signal.waiting else ""
+        self.query_one("#welcome-waiting", Static).update(Text(told))
 
     def say(self, text: str) -> None:
         """Tell what went wrong."""

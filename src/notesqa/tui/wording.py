@@ -126,7 +126,8 @@ _WORDS: dict[str, tuple[str, str]] = {
         "{name} brings no chat template and may answer badly:"
         " choose an instruct or chat model (notesqa model list)",
     ),
-    "arrived": ("收到新传输：{n} 个文件。Ctrl+R 收录", "new files: {n}. Ctrl+R takes them in"),
+    "arrived": ("收到新传输：{n} 个文件。{key} 收录", "new files: {n}. {key} takes them in"),
+    "files_changed": ("{n} 个文件有变动。{key} 收录", "files changed: {n}. {key} brings it up to date"),
     "digest_ready": ("已收录，新增 {n} 篇；{key} 看详情", "done: {n} added; {key} tells more"),
     "no_digest": ("这次打开后还没有收录过", "nothing was rebuilt since the start"),
     "do_digest": ("收录详情", "What came"),
