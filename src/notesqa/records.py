@@ -219,7 +219,10 @@ _BLOCKS = ("$$", "\\[", "\\]", "```", "~~~", "|")
 def with_marks(text: str, marks: str) -> str:
     """A sentence and the marks after it, on a line of their own below a block."""
     below = marks and "\n" in text and text.endswith(_BLOCKS)
-    return f"{text}\n{marks}" if below else text + marks
+    if not below:
+        return text + marks
+    # Right below a table its line would be one more row of it.
+    return f"{text}\n\n{marks}" if text.endswith("|") else f"{text}\n{marks}"
 
 
 def running_text(sentences: Iterable[tuple[str, str]]) -> str:
