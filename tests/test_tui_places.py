@@ -7,11 +7,12 @@ from pathlib import Path
 from textual.widgets import Input
 
 from notesqa.errors import CatalogError
-from notesqa.records import Passage
+from notesqa.records import Document, Passage, Source
 from notesqa.reports import ConversationInfo, Pending
 from notesqa.retrieval.features import FEATURES
 from notesqa.tui.dialogs import Page
 from notesqa.tui.history_screen import HistoryScreen
+from notesqa.tui.read_screen import ReadScreen
 from notesqa.tui.results import Result, result_lines
 from notesqa.tui.search_screen import SearchScreen
 from notesqa.tui.told import Noticed
@@ -149,6 +150,71 @@ async def test_what_waited_is_not_told_any_more_once_it_is_taken_in(tmp_path: Pa
         s.app.post_message(Noticed(s.notes.status()))
         await s.says("1 个文件有变动")
         assert "收到新传输" not in s.text
+
+
+# -- reading ---------------------------------------------------------------------------------
+
+
+async def test_notes_are_in_the_order_of_the_alphabet_and_excerpts_say_so(tmp_path: Path) -> None:
+    names = ("mAP", "YOLO", "image pyramid")
+    notes = [Document(n, n, "文", "article", (Source(f"{n}.md", 1),)) for n in names]
+    cut = Document("c", "Cut", "文...", "excerpt", (Source("c.txt", 1),), truncated=True)
+    async with session(tmp_path, documents=[*notes, cut]) as s:
+        await s.until(lambda: s.app.documents)
+        await s.press("f4")
+        assert isinstance(s.app.screen, ReadScreen)
+        shown = [str(option.prompt) for option in s.app.screen.notes.options]
+        assert shown == ["Cut ┄节选", "image pyramid", "mAP", "YOLO"]
+
+
+async def test_the_filter_and_the_links_of_a_note_are_named(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.until(lambda: s.app.documents)
+        await s.press("f4")
+        screen = s.app.screen
+        assert isinstance(screen, ReadScreen)
+        await s.until(lambda: "/ 筛选" in s.text.splitlines()[-1])
+        assert "下一链接" not in s.text
+        await s.keys("拟合")
+        await s.until(lambda: screen.filter.value == "拟合" and len(screen._listed) == 1)
+        assert "/ 筛选" not in s.text.splitlines()[-1]
+        await s.press("enter")
+        await s.until(lambda: "tab 下一链接" in s.text.splitlines()[-1])
+        await s.says("2024-02-11")
+        await s.press("tab", "enter")
+        await s.says("▌ 稀疏性")
+        await s.says("2024-03-02 · #正则化 #先验")
+
+
+async def test_on_few_columns_the_outline_takes_the_place_of_the_note(tmp_path: Path) -> None:
+    async with session(tmp_path, size=(40, 20)) as s:
+        await s.until(lambda: s.app.documents)
+        s.app.read("regularization")
+        await s.until(lambda: s.app.screen.has_class("-reading"))
+        await s.says("叫 Lasso")
+        await s.press("o")
+        await s.says("稀疏性")
+        assert "Lasso" not in s.text
+        await s.press("down", "enter")
+        await s.says("▌ 稀疏性")
+        screen = s.app.screen
+        assert isinstance(screen, ReadScreen) and screen.source.surface.has_focus
+
+
+# -- settings and help -----------------------------------------------------------------------
+
+
+async def test_on_few_columns_help_and_settings_can_be_read(tmp_path: Path) -> None:
+    async with session(tmp_path, size=(40, 40)) as s:
+        await s.press("f7")
+        await s.says("builtin-1")
+        rows = s.text.splitlines()
+        assert not any("transmission-dark" in row and "builtin-1" in row for row in rows)
+        await s.press("f1")
+        await s.until(lambda: isinstance(s.app.screen, Page))
+        row = next(i for i, row in enumerate(s.text.splitlines()) if "换栏" in row)
+        assert "settings_pane" in s.text.splitlines()[row + 1]
+        assert "settings_pane" not in s.text.splitlines()[row]
 
 
 # -- searching -----------------------------------------------------------------------------

@@ -26,11 +26,11 @@ from textual.widgets import Input
 
 from notesqa.config import Settings
 from notesqa.errors import ConfigError
-from notesqa.text.terminal import clip, pad, safe
+from notesqa.text.terminal import clip, safe
 from notesqa.tui.ask_screen import AskScreen
 from notesqa.tui.bars import Progress
 from notesqa.tui.field import cursor_cell
-from notesqa.tui.flow import BLANK, Line, Piece
+from notesqa.tui.flow import BLANK, Piece
 from notesqa.tui.hearing import Hearing
 from notesqa.tui.lifeline import Lifeline
 from notesqa.tui.terminal import Terminal, keys_of
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 _PLACES = Path(__file__).with_name("places.tcss")
 _QUIT_SECONDS = 2.0
 _SWEEP_SECONDS = 3.0
-_TOLD_CELLS = 22
 
 
 def _commands() -> type[Provider]:
@@ -479,13 +478,13 @@ class NotesApp(Hearing):
 
     def action_help(self) -> None:
         """Every key that works here."""
-        from notesqa.tui.dialogs import Page
+        from notesqa.tui.dialogs import Entry, Page, key_lines
 
         if isinstance(self.screen, Page):
             self.screen.dismiss("")
             return
-        here: list[Line | tuple[Piece, ...]] = []
-        anywhere: list[Line | tuple[Piece, ...]] = []
+        here: list[Entry] = []
+        anywhere: list[Entry] = []
         seen: set[tuple[str, str]] = set()
         for active in self.screen.active_bindings.values():
             binding = active.binding
@@ -496,10 +495,9 @@ class NotesApp(Hearing):
             ):
                 continue
             seen.add((binding.description, binding.action))
-            does = Piece(pad(binding.description, _TOLD_CELLS))
-            line = (Piece(f"{key:>6}  ", "accent"), does, Piece(binding.id or "", "dim"))
+            line = key_lines(key, binding.description, binding.id or "")
             (anywhere if active.node is self else here).append(line)
-        lines = [(Piece(self.words("keys_here"), "heading-3"),), *here, BLANK]
+        lines: list[Entry] = [(Piece(self.words("keys_here"), "heading-3"),), *here, BLANK]
         lines += [(Piece(self.words("keys_anywhere"), "heading-3"),), *anywhere]
         lines += [BLANK, (Piece(self.words("search_hint"), "dim"),)]
         lines.append((Piece(self.words("keys_hint"), "dim"),))

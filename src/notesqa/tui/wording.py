@@ -104,7 +104,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "score_topic": ("话题", "its topic"),
     "bad_date": ("日期应写作 2024-01-31：{value}", "write a date as 2024-01-31: {value}"),
     # reading
-    "filter_notes": ("按标题筛选", "filter by title"),
+    "filter_notes": ("按标题或标签筛选", "filter by title or tag"),
+    "excerpt": ("节选", "excerpt"),
     "no_notes": ("还没有笔记", "no notes yet"),
     "no_note": ("没有这篇笔记：{name}", "no such note: {name}"),
     "opened_link": ("链接已复制：{link}", "link copied: {link}"),
@@ -261,6 +262,9 @@ _WORDS: dict[str, tuple[str, str]] = {
     "do_previous_turn": ("上一问", "Previous turn"),
     "do_next_turn": ("下一问", "Next turn"),
     "do_explore": ("打开", "Open"),
+    "do_filter": ("筛选", "Filter"),
+    "do_next_link": ("下一链接", "Next link"),
+    "do_follow": ("打开链接", "Follow it"),
 }
 
 
