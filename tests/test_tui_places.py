@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from typing import Any
 
+import pytest
 from textual.widgets import Input
 
-from notesqa.errors import CatalogError
+from notesqa.errors import CatalogError, ModelError
 from notesqa.records import Document, Passage, Source
 from notesqa.reports import ConversationInfo, Pending
 from notesqa.retrieval.features import FEATURES
@@ -18,6 +21,7 @@ from notesqa.tui.search_screen import SearchScreen
 from notesqa.tui.told import Noticed
 from notesqa.tui.welcome_screen import WelcomeScreen
 from notesqa.tui.wording import Wording
+from tests.patience import PATIENCE
 from tests.test_tui_app import messages_stay, session  # noqa: F401 - a fixture
 from tests.tui_fake import DOCUMENTS
 
@@ -215,6 +219,45 @@ async def test_on_few_columns_help_and_settings_can_be_read(tmp_path: Path) -> N
         row = next(i for i, row in enumerate(s.text.splitlines()) if "换栏" in row)
         assert "settings_pane" in s.text.splitlines()[row + 1]
         assert "settings_pane" not in s.text.splitlines()[row]
+
+
+async def test_the_palette_finds_commands_by_the_names_that_help_shows(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.press("ctrl+p")
+        await s.type("quit")
+        await s.until(lambda: "退出" in s.text.splitlines()[5])
+
+
+async def test_a_server_is_called_by_its_name_and_its_failure_leaves_the_notes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with session(tmp_path) as s:
+        stream = s.notes.stream
+
+        def down(*args: Any, llm: bool = True, **more: Any) -> Any:
+            if llm:
+                raise ModelError("cannot reach the model server at http://x/", "is it running?")
+            return stream(*args, llm=llm, **more)
+
+        monkeypatch.setattr(s.notes, "stream", down)
+        loaded = threading.Event()
+        monkeypatch.setattr(s.notes, "chat_model", lambda: loaded.wait(PATIENCE) and None)
+        s.app.choose_model("", "http://127.0.0.1:18923/v1")
+        await s.says("127.0.0.1:18923")
+        assert "v1" not in s.text
+        loaded.set()
+        await s.ask()
+        await s.says("出错了：连不上模型服务器 http://x/")
+        await s.says("以下直接摘录笔记")
+        await s.says("[1] L1 与 L2 正则化")
+        assert s.app.latest and s.app.latest.answer
+
+
+async def test_a_refusal_says_it_once(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.ask("红烧肉怎么做")
+        await s.says("∅ 笔记里没有说。")
+        assert s.text.count("笔记里没有说") == 1
 
 
 # -- searching -----------------------------------------------------------------------------

@@ -60,6 +60,7 @@ class OpenAIChatModel:
         if url.scheme not in ("http", "https") or not url.host or re.search(r"[\s%]", url.host):
             raise _bad_address(settings.base_url)
         self._base = str(url) if url.path.rstrip("/") else f"{url}/v1".replace("//v1", "/v1")
+        self._host = url.netloc.decode("ascii")
         self._settings = settings
         key = next((environ[name] for name in KEY_VARIABLES if environ.get(name)), "")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -79,8 +80,8 @@ class OpenAIChatModel:
 
     @property
     def name(self) -> str:
-        """The model's name on the server, or the server's address."""
-        return self._model or self._base
+        """The model's name on the server, or the server's."""
+        return self._model or self._host
 
     @property
     def context_tokens(self) -> int:

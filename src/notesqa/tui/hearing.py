@@ -267,6 +267,12 @@ class Hearing(Errands):
             exchange.state, exchange.error = "failed", error
             self.ask_screen.changed(exchange)
             return
+        exchange = self.exchange(message.number) if message.where == "model" else None
+        if exchange is not None:
+            # It is answered all the same, without the model.
+            exchange.error = error
+            self.ask_screen.changed(exchange)
+            return
         if message.where == "search" and (screen := self._searching()) is not None:
             screen.show_error(safe(str(error), newlines=False))
             return

@@ -58,9 +58,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "copied": ("已复制{what}", "copied {what}"),
     "the_answer": ("回答", "the answer"),
     "the_quote": ("引文", "the quotation"),
-    "the_latex": ("LaTeX", "LaTeX"),
+    "the_latex": ("公式的 LaTeX", "the LaTeX"),
     "no_citation": ("没有这条引用", "no such citation"),
     "busy": ("上一个问题还在回答，Esc 可停止", "still answering; Esc stops it"),
+    "quoted_instead": ("以下直接摘录笔记。", "What follows quotes the notes."),
     "no_model": ("没有设置模型：F7 选择", "no model is set: choose one with F7"),
     # source
     "source_empty": ("引用的原文在此显示", "what is cited is shown here"),
@@ -219,7 +220,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "colon": ("：", ": "),
     "error": ("出错了", "Something went wrong"),
     "palette": ("所有命令", "Every command"),
-    "editor_missing": ("没有设置 $EDITOR", "$EDITOR is not set"),
+    "editor_missing": (
+        "没有设置 $EDITOR。先在终端里写：export EDITOR=vim（或 nano、\"code -w\"）",
+        '$EDITOR is not set. In the shell: export EDITOR=vim (or nano, "code -w")',
+    ),
     "editor_failed": ("编辑器没有正常结束：{code}", "the editor ended with {code}"),
     "no_terminal": ("浏览器里不能打开编辑器", "no editor in a browser"),
     # actions, for footer, help and palette
