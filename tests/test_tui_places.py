@@ -63,6 +63,7 @@ async def test_notes_that_wait_in_an_empty_home_are_told_there(tmp_path: Path) -
 async def test_the_other_places_say_that_there_is_nothing_yet(tmp_path: Path) -> None:
     async with session(tmp_path, documents=()) as s:
         await s.until(lambda: isinstance(s.app.screen, WelcomeScreen))
+
         def none(query: str = "") -> list[ConversationInfo]:
             raise CatalogError("there is no index yet", "build it: notesqa index")
 
@@ -75,8 +76,8 @@ async def test_the_other_places_say_that_there_is_nothing_yet(tmp_path: Path) ->
 
 
 async def test_a_path_is_completed_and_a_wrong_one_forgotten(tmp_path: Path) -> None:
-    for folder in ("notes/deep", "nothing", ".hidden"):
-        (tmp_path / folder).mkdir(parents=True)
+    for name in ("notes/deep", "nothing", ".hidden"):
+        (tmp_path / name).mkdir(parents=True)
     (tmp_path / "notes" / "a.md").write_text("# 甲", encoding="utf-8")
     (tmp_path / "notes" / "b.png").write_bytes(b"")
     async with session(tmp_path / "home", documents=()) as s:
@@ -279,8 +280,10 @@ async def test_filters_alone_list_the_newest_notes(tmp_path: Path) -> None:
             screen.line.value = line
             await s.says("1 篇")
             await s.until(
-                lambda title=title: screen.source.note  # type: ignore[misc]
-                and screen.source.note.document.title == title
+                lambda title=title: (
+                    screen.source.note  # type: ignore[misc]
+                    and screen.source.note.document.title == title
+                )
             )
 
 

@@ -129,9 +129,7 @@ async def test_switched_to_it_looks_as_begun_in_it(story: Story, tmp_path: Path)
     assert difference(seen, wanted) == ""
 
 
-@pytest.mark.parametrize(
-    "story", LOOKED_AT, ids=lambda story: story.__name__
-)
+@pytest.mark.parametrize("story", LOOKED_AT, ids=lambda story: story.__name__)
 async def test_switched_to_it_in_another_place(story: Story, tmp_path: Path) -> None:
     wanted = await looks(story, tmp_path, DARK.name, DARK.name, "f7")
     seen = await looks(story, tmp_path, LIGHT.name, DARK.name, "f7")

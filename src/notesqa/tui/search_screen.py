@@ -145,7 +145,9 @@ class SearchScreen(Screen[None]):
                     return words("no_tag", name=safe(tag, newlines=False))
             for glob in query.sources:
                 # As the catalog compares them: the path, or the name of the file.
-                if not any(fnmatchcase(p, glob) or fnmatchcase(p, f"*/{glob}") for p in app.sources):
+                if not any(
+                    fnmatchcase(p, glob) or fnmatchcase(p, f"*/{glob}") for p in app.sources
+                ):
                     return words("no_source", name=safe(glob.strip("*"), newlines=False))
         return words("no_results")
 

@@ -129,7 +129,10 @@ _WORDS: dict[str, tuple[str, str]] = {
         " choose an instruct or chat model (notesqa model list)",
     ),
     "arrived": ("收到新传输：{n} 个文件。{key} 收录", "new files: {n}. {key} takes them in"),
-    "files_changed": ("{n} 个文件有变动。{key} 收录", "files changed: {n}. {key} brings it up to date"),
+    "files_changed": (
+        "{n} 个文件有变动。{key} 收录",
+        "files changed: {n}. {key} brings it up to date",
+    ),
     "digest_ready": ("已收录，新增 {n} 篇；{key} 看详情", "done: {n} added; {key} tells more"),
     "no_digest": ("这次打开后还没有收录过", "nothing was rebuilt since the start"),
     "do_digest": ("收录详情", "What came"),
@@ -221,7 +224,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "error": ("出错了", "Something went wrong"),
     "palette": ("所有命令", "Every command"),
     "editor_missing": (
-        "没有设置 $EDITOR。先在终端里写：export EDITOR=vim（或 nano、\"code -w\"）",
+        '没有设置 $EDITOR。先在终端里写：export EDITOR=vim（或 nano、"code -w"）',
         '$EDITOR is not set. In the shell: export EDITOR=vim (or nano, "code -w")',
     ),
     "editor_failed": ("编辑器没有正常结束：{code}", "the editor ended with {code}"),
