@@ -337,7 +337,8 @@ class Desk:
         self.post(AnswerDone(request.number, answer))
         saved = self.notes.save_turn(request.conversation_id, answer)
         self.post(AnswerSaved(request.number, saved))
-        if request.conversation_id is None:
+        # A model that was not to answer, or could not, is not waited for either.
+        if request.conversation_id is None and request.llm:
             self.notes.name_conversation(saved, request.question)
 
     def _quote_instead(
@@ -347,7 +348,7 @@ class Desk:
         from notesqa.tui.faults import error_told
 
         told = error_told(error, self._wording)
-        hint = " ".join(part for part in (told.hint, self._wording("quoted_instead")) if part)
+        hint = " · ".join(part for part in (told.hint, self._wording("quoted_instead")) if part)
         self.post(AnswerText(request.number, ""))
         self.post(Failed("model", ModelError(told.message, hint), request.number))
         self._answer(replace(request, llm=False), k, cancel)

@@ -61,7 +61,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "the_latex": ("公式的 LaTeX", "the LaTeX"),
     "no_citation": ("没有这条引用", "no such citation"),
     "busy": ("上一个问题还在回答，Esc 可停止", "still answering; Esc stops it"),
-    "quoted_instead": ("以下直接摘录笔记。", "What follows quotes the notes."),
+    "quoted_instead": ("以下直接摘录笔记", "what follows quotes the notes"),
     "no_model": ("没有设置模型：F7 选择", "no model is set: choose one with F7"),
     # source
     "source_empty": ("引用的原文在此显示", "what is cited is shown here"),
