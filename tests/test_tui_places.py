@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -129,13 +130,19 @@ async def test_a_rebuild_marks_what_changed_in_the_open_conversation(tmp_path: P
         await s.ask()
         await s.until(lambda: s.app.conversation_id)
         assert "笔记已改动" not in s.text
+        await s.until(lambda: s.app.ask_screen.source.note)
         s.notes.changed = (1,)
-        s.notes.arriving = [DOCUMENTS[0], *DOCUMENTS]
+        other = replace(DOCUMENTS[0], text=DOCUMENTS[0].text.replace("拉普拉斯", "别的"))
+        s.notes.arriving = [*DOCUMENTS, other]
         del s.notes.store["ddim"]
         await s.press("ctrl+r")
         await s.until(lambda: isinstance(s.app.screen, Page))
         await s.press("escape")
         await s.says("[1] L1 与 L2 正则化  ⚠ 笔记已改动")
+        s.app.ask_screen.open("cite:1:1")
+        await s.says("⚠ 笔记已改动  L1 与 L2 正则化")
+        s.app.ask_screen.open("cite:1:2")
+        await s.until(lambda: s.text.count("笔记已改动") == 1)
 
 
 async def test_what_waited_is_not_told_any_more_once_it_is_taken_in(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from notesqa.tui.errands import Errands
 
 if TYPE_CHECKING:
     from notesqa.api import SavedTurn, Status
+    from notesqa.records import Document
     from notesqa.reports import DocumentInfo
     from notesqa.tui import told
     from notesqa.tui.answers import Exchange
@@ -283,12 +284,28 @@ class Hearing(Errands):
     def _hear_document(self, message: told.DocumentReady) -> None:
         purpose, *span = message.purpose.split(":")
         if purpose == "cite":
-            self.ask_screen.show_document(message.note, int(span[0]), int(span[1]))
+            start, end = map(int, span)
+            self.ask_screen.show_document(message.note, start, end)
+            if self._quoted_otherwise(message.note.document, start, end):
+                self.ask_screen.source.mark_changed()
         elif purpose == "search":
             if (screen := self._searching()) is not None:
                 screen.show_document(message.note, int(span[0]), int(span[1]))
         elif (reader := self._reading()) is not None:
             reader.show_document(message.note, message.number)
+
+    def _quoted_otherwise(self, document: Document, start: int, end: int) -> bool:
+        """Whether answers here quoted something else from that place."""
+        quotes = {
+            citation.quote
+            for exchange in self.exchanges
+            if exchange.answer is not None
+            for answer in (exchange.answer, exchange.answer.alternative)
+            if answer is not None
+            for citation in answer.citations
+            if (citation.document_id, citation.start, citation.end) == (document.id, start, end)
+        }
+        return bool(quotes) and document.text[start:end] not in quotes
 
     def _hear_conversations(self, message: told.Conversations) -> None:
         if (screen := self._looking_back()) is not None:
