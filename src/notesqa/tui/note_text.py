@@ -45,6 +45,13 @@ class NoteText:
         """Its headings."""
         return outline(self.blocks)
 
+    @property
+    def has_links(self) -> bool:
+        """Whether anything in it can be followed."""
+        cells = (cell for block in self.blocks for row in block.rows for cell in row)
+        texts = (*(block.pieces for block in self.blocks), *cells)
+        return any(piece.link for pieces in texts for piece in pieces)
+
     def lay_out(self, width: int) -> list[Line]:
         """Its lines."""
         lines: list[Line] = []

@@ -254,8 +254,9 @@ class ReadScreen(Screen[None]):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Links are offered where there are some, the filter where it is not typed in."""
         if action in ("next_link", "follow"):
-            surface = self.source.surface
-            return surface.has_focus and bool(surface.links())
+            # Of the note itself: it may not be laid out yet.
+            note = self.source.note
+            return self.source.surface.has_focus and note is not None and note.has_links
         if action == "filter":
             return not self.filter.has_focus
         return super().check_action(action, parameters)
@@ -293,6 +294,8 @@ class ReadScreen(Screen[None]):
     def action_next_link(self) -> None:
         """The next link of the note."""
         links = self.source.surface.links()
+        if not links:
+            return
         current = self.source.surface.current
         at = links.index(current) + 1 if current in links else 0
         self.source.surface.point_at(links[at % len(links)])
