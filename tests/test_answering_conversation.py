@@ -183,6 +183,7 @@ def test_titles_are_short_and_on_one_line() -> None:
     assert title("什么是批归一化？") == "什么是批归一化"
     assert width(title("很长的问题" * 30)) <= 40
     assert title("  \n ") == "…"
+    assert title(" ？ ") == "？"
     assert "\x1b" not in title("\x1b[31m红\n字")
     model = Scripted("《批归一化》。\n第二行")
     assert title("什么是批归一化？", model, load_prompts(None)) == "批归一化"

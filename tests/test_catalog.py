@@ -483,6 +483,20 @@ def test_filters(catalog: Catalog, filters: dict[str, list[str]], expected: str)
     assert found == set().union(*(keys[name] for name in expected))
 
 
+def test_the_newest_first(catalog: Catalog) -> None:
+    filtered_catalog(catalog)
+
+    def newest(count: int, **filters: object) -> str:
+        keys = catalog.chunk_keys(newest=count, **filters)  # type: ignore[arg-type]
+        rows = catalog.chunk_rows(keys)
+        assert all(row.ordinal == 0 for row in rows.values())
+        return "".join(rows[key].document_id for key in keys)
+
+    assert newest(9) == "badc", "those without a date are the last"
+    assert newest(2) == "ba"
+    assert newest(9, tags=["检测"]) == "ad"
+
+
 # -- conversations ------------------------------------------------------------------------------
 
 SAID = '{"sentences": [{"text": "%s", "citations": []}]}'

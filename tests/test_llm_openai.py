@@ -291,6 +291,7 @@ def test_the_key_comes_from_the_environment(name: str) -> None:
         assert headers["Authorization"] == "Bearer secret"
         assert "model" not in server.asked[0][2]
         assert plain.name == "m"
+        assert model.name == f"127.0.0.1:{server.server_address[1]}"
 
 
 def test_a_server_that_does_not_stream() -> None:

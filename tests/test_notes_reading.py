@@ -102,7 +102,9 @@ def test_front_matter_is_told_apart_from_the_body(tmp_path: Path) -> None:
         ("date: 2024/3/5", "", "2024-03-05", ()),
         ("date: 2024年3月5日\ntag: 单个", "", "2024-03-05", ("单个",)),
         ("date: 2024-13-45\ntitle: x", "x", None, ()),
-        ("title: [broken\ntags: a", "[broken", None, ("a",)),
+        ("title: [broken\ntags: a", "", None, ("a",)),
+        ("title: {broken\ntags: [a, b", "", None, ("a", "b")),
+        ("title: 甲: 乙", "甲: 乙", None, ()),
         ("title: {{ template }}\n", "{{ template }}", None, ()),
         ("tags:\n  - '#甲'\n  - 乙\n  - 甲", "", None, ("甲", "乙")),
         ("title: null\ntags: null\ndate: null", "", None, ()),
@@ -116,6 +118,11 @@ def test_front_matter_good_and_bad(
     front = front_matter(f"---\n{head}\n---\n正文")
     assert (front.title, front.date, front.tags) == (title, date, tags)
     assert f"---\n{head}\n---\n正文"[front.length :] == "正文"
+
+
+def test_a_title_that_cannot_be_read_is_taken_from_the_text(tmp_path: Path) -> None:
+    (document,) = read(tmp_path / "a.md", "---\ntitle: [unclosed\n---\n# 注意力\n正文")
+    assert document.title == "注意力" and "正文" in document.text
 
 
 @pytest.mark.parametrize(

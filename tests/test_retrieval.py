@@ -273,6 +273,18 @@ def test_filters(indexed: Notes) -> None:
     assert found(after="2030-01-01") == set()
 
 
+def test_without_a_query_the_filters_list_notes(indexed: Notes) -> None:
+    found = indexed.newest(tags="训练")
+    assert sources(found) == {"corpus/batchnorm.md"} and found[0].start == 0
+    assert found[0].tags and found[0].date
+    assert found[0].text == indexed.document(found[0].document_id).text[: found[0].end]
+    dates = [passage.date or "" for passage in indexed.newest(99)]
+    assert dates == sorted(dates, reverse=True) and len(dates) > 2
+    assert len(indexed.newest(2)) == 2
+    with pytest.raises(NotesqaError, match="k must be at least 1"):
+        indexed.newest(0)
+
+
 @pytest.mark.parametrize("date", ["yesterday", "2024-13-01", "", "01/02/2024"])
 def test_a_malformed_date(indexed: Notes, date: str) -> None:
     with pytest.raises(NotesqaError, match="after is no date") as caught:

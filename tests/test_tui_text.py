@@ -416,6 +416,14 @@ def test_an_exported_formula_keeps_its_closing_line(tmp_path: Path) -> None:
     assert "误差满足\n\n$$\nx\n$$\n[^1]\n\n它会衰减。[^1]\n" in text
 
 
+def test_a_footnote_is_no_row_of_the_table_above_it(tmp_path: Path) -> None:
+    citation = Citation(1, "c", "d", "题", "corpus/a.md:3", "引文", 0, 1)
+    sentences = (Sentence("| 层 | 尺寸 |\n|---|---|\n| pool5 | 7 |", (1,)),)
+    answer = Answer("问", sentences, (citation,), False, "extractive")
+    text = export.export(tmp_path, "题", [answer]).read_text(encoding="utf-8")
+    assert "| pool5 | 7 |\n\n[^1]\n" in text
+
+
 def test_an_exported_list_is_a_list(tmp_path: Path) -> None:
     document = note("\n".join(ITEMS))
     answer = quoting(*((document, item) for item in ITEMS))

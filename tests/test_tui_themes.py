@@ -9,7 +9,9 @@ import pytest
 from rich._palettes import STANDARD_PALETTE
 from rich.cells import cell_len
 from rich.color import Color, ColorSystem
+from textual.geometry import Offset
 from textual.pilot import Pilot
+from textual.selection import Selection
 from textual.widgets import Input
 
 from notesqa.config import Settings, TuiSettings
@@ -51,7 +53,15 @@ async def palette(pilot: Pilot[Any], app: NotesApp, notes: FakeNotes) -> None:
     await until(pilot, lambda: len(app.screen_stack) > 1)
 
 
-ALL: list[Story] = [*EVERYWHERE, *ONCE, outline, no_history, palette]
+async def selected(pilot: Pilot[Any], app: NotesApp, notes: FakeNotes) -> None:
+    await passage(pilot, app, notes)
+    panes = (app.ask_screen.talk, app.ask_screen.source.surface)
+    app.screen.selections = {pane: Selection(Offset(3, 0), Offset(9, 12)) for pane in panes}
+    await until(pilot, lambda: True)
+
+
+ALL: list[Story] = [*EVERYWHERE, *ONCE, outline, no_history, palette, selected]
+LOOKED_AT: list[Story] = [passage, search, note, history]
 
 
 @pytest.fixture(autouse=True)
@@ -119,9 +129,7 @@ async def test_switched_to_it_looks_as_begun_in_it(story: Story, tmp_path: Path)
     assert difference(seen, wanted) == ""
 
 
-@pytest.mark.parametrize(
-    "story", [passage, search, note, history], ids=lambda story: story.__name__
-)
+@pytest.mark.parametrize("story", LOOKED_AT, ids=lambda story: story.__name__)
 async def test_switched_to_it_in_another_place(story: Story, tmp_path: Path) -> None:
     wanted = await looks(story, tmp_path, DARK.name, DARK.name, "f7")
     seen = await looks(story, tmp_path, LIGHT.name, DARK.name, "f7")
@@ -183,5 +191,5 @@ async def test_everything_can_be_read(
     system: ColorSystem, theme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("textual.constants.COLOR_SYSTEM", system.name.lower())
-    stories = ALL if system is ColorSystem.TRUECOLOR else [passage, search, note, history, digest]
+    stories = ALL if system is ColorSystem.TRUECOLOR else [*LOOKED_AT, digest, selected]
     assert {s.__name__: f for s in stories if (f := await faint(s, tmp_path, theme, system))} == {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -216,6 +217,8 @@ class FakeNotes:
         for document in self.store.values():
             if tags and not set(tags) & set(document.tags):
                 continue
+            if sources and not any(fnmatchcase(document.sources[0].path, g) for g in sources):
+                continue
             at = 0
             for part in document.text.split("\n\n"):
                 start = document.text.index(part, at)
@@ -225,6 +228,29 @@ class FakeNotes:
                     found.append(self._passage(document, start, at, score))
         found.sort(key=lambda p: (-p.score, p.document_id, p.start))
         return [dataclasses.replace(p, rank=i + 1) for i, p in enumerate(found[: k or 8])]
+
+    def newest(
+        self,
+        k: int | None = None,
+        *,
+        sources: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        after: str | None = None,
+        before: str | None = None,
+    ) -> list[Passage]:
+        self._need()
+        met = [
+            d
+            for d in self.store.values()
+            if set(tags) <= set(d.tags)
+            and (after or "") <= (d.date or "") <= (before or "9")
+            and (not sources or any(fnmatchcase(d.sources[0].path, glob) for glob in sources))
+        ]
+        met.sort(key=lambda d: d.date or "", reverse=True)
+        return [
+            dataclasses.replace(self._passage(d, 0, (d.text + "\n\n").find("\n\n"), 0.0), rank=n)
+            for n, d in enumerate(met[: k or 8], 1)
+        ]
 
     def _passage(self, document: Document, start: int, end: int, score: float) -> Passage:
         heading = document.text.rfind("\n## ", 0, start)
@@ -241,6 +267,8 @@ class FakeNotes:
             start=start,
             end=end,
             scores={"bm25_words": round(score / 2, 3), "cosine": round(score / 2, 3)},
+            date=document.date,
+            tags=document.tags,
         )
 
     def words(self, text: str) -> list[str]:

@@ -329,6 +329,18 @@ class Notes:
             query, k, sources=sources, tags=tags, after=after, before=before
         )
 
+    def newest(
+        self,
+        k: int | None = None,
+        *,
+        sources: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        after: str | date | None = None,
+        before: str | date | None = None,
+    ) -> list[Passage]:
+        """See `Retriever.newest`."""
+        return self.retriever.newest(k, sources=sources, tags=tags, after=after, before=before)
+
     def words(self, text: str) -> list[str]:
         """The words of a query as the search cuts them, for marking them in what it finds."""
         return self.retriever.segmenter.words(text)
@@ -453,7 +465,9 @@ def _answer(data: Mapping[str, Any]) -> Answer:
         Sentence(**{**s, "citations": tuple(s["citations"])}) for s in data["sentences"]
     )
     fields["citations"] = tuple(Citation(**c) for c in data["citations"])
-    fields["passages"] = tuple(Passage(**p) for p in data["passages"])
+    fields["passages"] = tuple(
+        Passage(**{**p, "tags": tuple(p.get("tags", ()))}) for p in data["passages"]
+    )
     if data.get("alternative"):
         fields["alternative"] = _answer(data["alternative"])
     return Answer(**fields)

@@ -156,6 +156,8 @@ def passage_record(passage: Passage) -> dict[str, Any]:
         "title": passage.title,
         "source": passage.source,
         "heading": passage.heading,
+        "date": passage.date,
+        "tags": list(passage.tags),
         "text": passage.text,
         "start": passage.start,
         "end": passage.end,

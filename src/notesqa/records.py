@@ -102,6 +102,7 @@ class Passage:
         source: `path:line` of the passage's first line.
         heading: headings above the passage, joined by ` › `.
         scores: the parts that make up the score, by name.
+        date, tags: of the note.
     """
 
     rank: int
@@ -115,6 +116,8 @@ class Passage:
     start: int
     end: int
     scores: Mapping[str, float] = field(default_factory=dict)
+    date: str | None = None
+    tags: tuple[str, ...] = ()
 
     def source_at(self, offset: int) -> str:
         """`path:line` of the line that the character at `offset` of the text stands on."""
@@ -216,7 +219,10 @@ _BLOCKS = ("$$", "\\[", "\\]", "```", "~~~", "|")
 def with_marks(text: str, marks: str) -> str:
     """A sentence and the marks after it, on a line of their own below a block."""
     below = marks and "\n" in text and text.endswith(_BLOCKS)
-    return f"{text}\n{marks}" if below else text + marks
+    if not below:
+        return text + marks
+    # Right below a table its line would be one more row of it.
+    return f"{text}\n\n{marks}" if text.endswith("|") else f"{text}\n{marks}"
 
 
 def running_text(sentences: Iterable[tuple[str, str]]) -> str:

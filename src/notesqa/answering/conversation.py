@@ -134,7 +134,8 @@ def _keeps(wording: str, question: str, history: Sequence[Turn]) -> bool:
 
 def title(question: str, model: ChatModel | None = None, prompts: Prompts | None = None) -> str:
     """A short title for the conversation that begins with `question`; one line, never empty."""
-    plain = safe(" ".join(question.split()), newlines=False).strip(ENDS) or "…"
+    whole = safe(" ".join(question.split()), newlines=False)
+    plain = whole.strip(ENDS) or whole or "…"
     if model is not None and prompts is not None:
         from notesqa.answering.parsing import visible
 

@@ -386,6 +386,7 @@ class Catalog(Conversations):
         after: str | None = None,
         before: str | None = None,
         at: int | None = None,
+        newest: int = 0,
     ) -> list[int]:
         """Keys of live chunks whose document meets every filter that is given.
 
@@ -394,6 +395,8 @@ class Catalog(Conversations):
             sources: globs over the path relative to the home, or its file name.
             tags: all must be there.
             after, before: ISO dates, both inclusive; documents without a date fail.
+            newest: only the first of each of so many documents, in the order of their dates,
+                latest first; 0 for all of all.
         """
         wheres, values = ["c.removed IS NULL"], list[Any]()
         if at is not None:
@@ -421,9 +424,15 @@ class Catalog(Conversations):
         if before:
             wheres.append("d.date <= ?")
             values.append(before)
+        order = ""
+        if newest:
+            wheres.append("c.ordinal = 0")
+            order = " ORDER BY d.date DESC, d.title, c.pk LIMIT ?"
+            values.append(newest)
         rows = self._rows(
             "SELECT c.pk FROM chunks c JOIN documents d ON d.pk = c.document WHERE "
-            + " AND ".join(wheres),
+            + " AND ".join(wheres)
+            + order,
             values,
         )
         return [row[0] for row in rows]

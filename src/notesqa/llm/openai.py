@@ -61,6 +61,7 @@ class OpenAIChatModel:
         if url.scheme not in ("http", "https") or not named or not allowed:
             raise _bad_address(settings.base_url)
         self._base = str(url) if url.path.rstrip("/") else f"{url}/v1".replace("//v1", "/v1")
+        self._host = url.netloc.decode("ascii")
         self._settings = settings
         key = next((environ[name] for name in KEY_VARIABLES if environ.get(name)), "")
         headers = {"Authorization": f"Bearer {key}"} if key else {}
@@ -80,8 +81,8 @@ class OpenAIChatModel:
 
     @property
     def name(self) -> str:
-        """The model's name on the server, or the server's address."""
-        return self._model or self._base
+        """The model's name on the server, or the server's."""
+        return self._model or self._host
 
     @property
     def context_tokens(self) -> int:

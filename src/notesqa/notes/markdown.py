@@ -17,6 +17,7 @@ _OPENING = re.compile(r"\s*---[ \t]*\n")
 _CLOSING = re.compile(r"^(?:---|\.\.\.)[ \t]*(?:\n|\Z)", re.MULTILINE)
 _MAX_FRONT_MATTER = 1 << 16
 _MAX_TITLE = 300
+_LISTS = (("[", "]"), ("{", "}"))
 _KEY_LINE = re.compile(r"^[\w\u3400-\u9fff][\w\u3400-\u9fff .-]*:", re.MULTILINE)
 _DATE = re.compile(r"(\d{4})\s*[-/.年]\s*(\d{1,2})\s*[-/.月]\s*(\d{1,2})")
 
@@ -109,6 +110,10 @@ def _by_lines(head: str) -> dict[str, str]:
         key, colon, value = line.partition(":")
         if colon and key.strip() in ("title", "date", "tags"):
             values[key.strip()] = value.strip().strip("\"'")
+    # A list that is not closed names nothing; as tags it can still be read.
+    title = values.get("title", "")
+    if any(title.startswith(opening) and closing not in title for opening, closing in _LISTS):
+        del values["title"]
     return values
 
 

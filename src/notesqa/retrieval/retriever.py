@@ -307,6 +307,26 @@ class Retriever:
         )  # fmt: skip
         return self.passages(hits, k)
 
+    def newest(
+        self,
+        k: int | None = None,
+        *,
+        sources: Sequence[str] = (),
+        tags: Sequence[str] = (),
+        after: str | date | None = None,
+        before: str | date | None = None,
+    ) -> list[Passage]:
+        """How the `k` newest notes begin that meet the filters, newest first, undated ones last.
+
+        The filters, and what is raised, are those of `search`.
+        """
+        keys = self._catalog.chunk_keys(
+            sources=self._globs(sources), tags=_several(tags), after=_iso(after, "after"),
+            before=_iso(before, "before"), newest=self.how_many(k),
+        )  # fmt: skip
+        rows = self._catalog.chunk_rows(keys)
+        return [_passage(Hit(rows[key], 0.0, ()), n) for n, key in enumerate(keys, 1)]
+
     def _globs(self, sources: Sequence[str]) -> list[str]:
         """Globs as the catalog takes them, of paths as people have them at hand."""
         found: dict[str, None] = {}
@@ -550,6 +570,8 @@ def _passage(hit: Hit, rank: int) -> Passage:
         start=row.start,
         end=row.end,
         scores=dict(zip(FEATURES, hit.values, strict=True)) if hit.values else {},
+        date=row.date,
+        tags=row.tags,
     )
 
 

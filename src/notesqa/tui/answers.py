@@ -106,7 +106,8 @@ def _body(exchange: Exchange, cells: int, words: Wording) -> list[Line]:
     if exchange.state == "failed" and exchange.error is not None:
         return error_lines(exchange.error, cells, words)
     if exchange.answer is not None:
-        return _answer(exchange, exchange.answer, cells, words)
+        failed = error_lines(exchange.error, cells, words) if exchange.error else []
+        return [*failed, *[BLANK][: len(failed)], *_answer(exchange, exchange.answer, cells, words)]
     lines: list[Line] = []
     if exchange.text:
         from notesqa.tui.layout import lay_out
@@ -120,7 +121,7 @@ def _body(exchange: Exchange, cells: int, words: Wording) -> list[Line]:
 
 def error_lines(error: NotesqaError, cells: int, words: Wording) -> list[Line]:
     """An error, and what to do about it."""
-    message = f"⚠ {words('error')}: {safe(error.message, newlines=False)}"
+    message = f"⚠ {words('error')}{words('colon')}{safe(error.message, newlines=False)}"
     lines = wrap([Piece(message, "error")], cells)
     if error.hint:
         hint = Piece(safe(error.hint, newlines=False), "dim")
@@ -148,6 +149,10 @@ def _said(
     """The sentences of an answer, what is doubtful about them, and what they cite."""
     from notesqa.tui.layout import lay_out
 
+    if answer.refused and not answer.citations:
+        # Its one sentence says so itself.
+        said = " ".join(s.text for s in answer.sentences) or words("refused")
+        return wrap([Piece(f"∅ {safe(said, newlines=False)}", "warning")], cells)
     lines: list[Line] = []
     if answer.refused:
         lines += wrap([Piece(f"∅ {words('refused')}", "warning")], cells)

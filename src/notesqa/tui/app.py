@@ -26,11 +26,11 @@ from textual.widgets import Input
 
 from notesqa.config import Settings
 from notesqa.errors import ConfigError
-from notesqa.text.terminal import clip, pad, safe
+from notesqa.text.terminal import clip, safe
 from notesqa.tui.ask_screen import AskScreen
 from notesqa.tui.bars import Progress
 from notesqa.tui.field import cursor_cell
-from notesqa.tui.flow import BLANK, Line, Piece
+from notesqa.tui.flow import BLANK, Piece
 from notesqa.tui.hearing import Hearing
 from notesqa.tui.lifeline import Lifeline
 from notesqa.tui.terminal import Terminal, keys_of
@@ -48,7 +48,6 @@ if TYPE_CHECKING:
 _PLACES = Path(__file__).with_name("places.tcss")
 _QUIT_SECONDS = 2.0
 _SWEEP_SECONDS = 3.0
-_TOLD_CELLS = 22
 
 
 def _commands() -> type[Provider]:
@@ -290,10 +289,17 @@ class NotesApp(Hearing):
     def action_go(self, place: str) -> None:
         """To a place; the places lie beside one another on the first screen."""
         self._install_others()
+        if place == "ask" and self.is_empty:
+            place = "welcome"
         while len(self.screen_stack) > 1:
             self.pop_screen()
         if place != "ask":
             self.push_screen(place)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is nothing to ask, nor anything that was asked."""
+        return self.status is not None and not (self.status.documents or self.exchanges)
 
     def get_key_display(self, binding: Binding) -> str:
         """How a key is called: F1, not f1, as on the key itself."""
@@ -386,6 +392,8 @@ class NotesApp(Hearing):
         if self.desk.indexing:
             self.notify(self.words("rebuild_running"), timeout=2)
             return
+        # What was told of waiting files is past.
+        self.clear_notifications()
         self.progress = Progress("scan", 0, 0, None)
         self.desk.index(paths)
 
@@ -470,13 +478,13 @@ class NotesApp(Hearing):
 
     def action_help(self) -> None:
         """Every key that works here."""
-        from notesqa.tui.dialogs import Page
+        from notesqa.tui.dialogs import Entry, Page, key_lines
 
         if isinstance(self.screen, Page):
             self.screen.dismiss("")
             return
-        here: list[Line | tuple[Piece, ...]] = []
-        anywhere: list[Line | tuple[Piece, ...]] = []
+        here: list[Entry] = []
+        anywhere: list[Entry] = []
         seen: set[tuple[str, str]] = set()
         for active in self.screen.active_bindings.values():
             binding = active.binding
@@ -487,10 +495,9 @@ class NotesApp(Hearing):
             ):
                 continue
             seen.add((binding.description, binding.action))
-            does = Piece(pad(binding.description, _TOLD_CELLS))
-            line = (Piece(f"{key:>6}  ", "accent"), does, Piece(binding.id or "", "dim"))
+            line = key_lines(key, binding.description, binding.id or "")
             (anywhere if active.node is self else here).append(line)
-        lines = [(Piece(self.words("keys_here"), "heading-3"),), *here, BLANK]
+        lines: list[Entry] = [(Piece(self.words("keys_here"), "heading-3"),), *here, BLANK]
         lines += [(Piece(self.words("keys_anywhere"), "heading-3"),), *anywhere]
         lines += [BLANK, (Piece(self.words("search_hint"), "dim"),)]
         lines.append((Piece(self.words("keys_hint"), "dim"),))

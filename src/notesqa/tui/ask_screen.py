@@ -239,7 +239,7 @@ class AskScreen(Screen[None]):
             return [*lines, *wrap([Piece(words("opening"), "dim")], width, first=[Piece("  ")])]
         indent = [Piece("  ")]
         if not signal.documents:
-            for key in ("welcome_1", "welcome_2", "welcome_3"):
+            for key in ("welcome_1", "welcome_3"):
                 text = words(key, corpus=app.corpus_shown) if key == "welcome_1" else words(key)
                 lines += wrap([Piece(text)], width, first=indent, rest=indent)
             return lines
@@ -284,6 +284,11 @@ class AskScreen(Screen[None]):
             self.call_after_refresh(self._finished, exchange)
         elif follow:
             self.talk.scroll_end(animate=False, immediate=True)
+
+    def redraw(self, exchange: Exchange) -> None:
+        """Something else is told of the answer; it stays where it is."""
+        if (section := self._sections.get(exchange.number)) is not None:
+            self.talk.changed(section)
 
     def _finished(self, exchange: Exchange) -> None:
         self._to_turn(exchange.number)

@@ -21,6 +21,8 @@ from notesqa.tui.wording import Wording
 if TYPE_CHECKING:
     from notesqa.tui.app import NotesApp
 
+SMALL = 60
+"""Fewer columns than this hold no two things beside one another."""
 PLACES = ("ask", "search", "read", "history", "settings")
 
 

@@ -39,7 +39,8 @@ _LAST = ("stop", "interrupt", "quit")
 class Commands(Provider):
     """The actions that can be done here, and those that can be done anywhere."""
 
-    def _entries(self) -> Iterator[tuple[str, str, IgnoreReturnCallbackType]]:
+    def _entries(self) -> Iterator[tuple[str, str, str, IgnoreReturnCallbackType]]:
+        """What each is called, its name in the settings, its key, and how to do it."""
         app = cast("NotesApp", self.app)
         seen: set[str] = set()
         for binding, node in sorted(self._bindings_here(), key=lambda found: _rank(found[0])):
@@ -48,7 +49,8 @@ class Commands(Provider):
             if app.words.is_ours(binding.description) and self._makes_sense(binding, node):
                 seen.add(binding.description)
                 key = app.get_key_display(binding)
-                yield binding.description, key, partial(app.run_action, binding.action, node)
+                run = partial(app.run_action, binding.action, node)
+                yield binding.description, binding.id or "", key, run
 
     def _makes_sense(self, binding: Binding, node: DOMNode) -> bool:
         """Whether there is anything that it could be done to."""
@@ -68,15 +70,16 @@ class Commands(Provider):
 
     async def discover(self) -> Hits:
         """All of them, before anything is typed."""
-        for name, key, run in self._entries():
+        for name, _, key, run in self._entries():
             yield DiscoveryHit(_shown(name, key), run, text=name)
 
     async def search(self, query: str) -> Hits:
         """Those that match, and notes whose title does."""
         matcher = self.matcher(query)
         none = True
-        for name, key, run in self._entries():
-            if (score := matcher.match(name)) > 0:
+        for name, called, key, run in self._entries():
+            # Also by the name that the help shows, whatever language the screen speaks.
+            if (score := max(matcher.match(name), matcher.match(called))) > 0:
                 none = False
                 yield Hit(score, _shown(name, key), run, text=name)
         app = cast("NotesApp", self.app)

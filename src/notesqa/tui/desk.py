@@ -12,11 +12,19 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from notesqa.errors import Cancelled, CatalogError, ConfigError, CorpusError, NotesqaError
+from notesqa.errors import (
+    Cancelled,
+    CatalogError,
+    ConfigError,
+    CorpusError,
+    ModelError,
+    NotesqaError,
+)
 from notesqa.records import Answer, Document, Source, Turn
 from notesqa.tui.queries import Query
 from notesqa.tui.told import (
@@ -222,7 +230,8 @@ class Desk:
         if not (llm.model or llm.base_url):
             self.post(ModelState(""))
             return
-        self.post(ModelState(llm.model or llm.base_url, loading=True))
+        server = urlsplit(llm.base_url).netloc or llm.base_url
+        self.post(ModelState(llm.model or server, loading=True))
         try:
             model = self.notes.chat_model()
         except NotesqaError:
@@ -294,7 +303,12 @@ class Desk:
         self._stop_answer = cancel
 
         def job() -> None:
-            self._answer(request, k, cancel)
+            try:
+                self._answer(request, k, cancel)
+            except ModelError as error:
+                if not request.llm or cancel.is_set():
+                    raise
+                self._quote_instead(request, k, cancel, error)
 
         self._do("ask", "ask", job, request.number)
 
@@ -323,8 +337,21 @@ class Desk:
         self.post(AnswerDone(request.number, answer))
         saved = self.notes.save_turn(request.conversation_id, answer)
         self.post(AnswerSaved(request.number, saved))
-        if request.conversation_id is None:
+        # A model that was not to answer, or could not, is not waited for either.
+        if request.conversation_id is None and request.llm:
             self.notes.name_conversation(saved, request.question)
+
+    def _quote_instead(
+        self, request: Request, k: int, cancel: threading.Event, error: ModelError
+    ) -> None:
+        """The model fails: say so, and answer without it, for which nothing is missing."""
+        from notesqa.tui.faults import error_told
+
+        told = error_told(error, self._wording)
+        hint = " · ".join(part for part in (told.hint, self._wording("quoted_instead")) if part)
+        self.post(AnswerText(request.number, ""))
+        self.post(Failed("model", ModelError(told.message, hint), request.number))
+        self._answer(replace(request, llm=False), k, cancel)
 
     def stop_answer(self) -> None:
         """Stop the answer in the making."""

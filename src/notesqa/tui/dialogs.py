@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
+from rich.cells import cell_len
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -13,7 +14,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
-from notesqa.text.terminal import safe
+from notesqa.text.terminal import pad, safe
 from notesqa.tui.field import Field
 from notesqa.tui.flow import BLANK, Line, Piece, wrap
 from notesqa.tui.surface import Section, Surface
@@ -21,6 +22,12 @@ from notesqa.tui.wording import Wording
 
 if TYPE_CHECKING:
     from notesqa.tui.told import IndexDone
+
+_TOLD_CELLS = 22
+
+
+Entry = Line | tuple[Piece, ...] | Callable[[int], list[Line]]
+"""What a page holds: a line, what is broken into lines, or what makes them for a width."""
 
 
 class Confirm(ModalScreen[bool]):
@@ -88,7 +95,7 @@ class Page(ModalScreen[str]):
         Binding("escape,enter,q,f1", "leave", show=False),
     ]
 
-    def __init__(self, title: str, lines: Sequence[Line | tuple[Piece, ...]]) -> None:
+    def __init__(self, title: str, lines: Sequence[Entry]) -> None:
         super().__init__()
         self._title = title
         self._content = lines
@@ -110,6 +117,8 @@ class Page(ModalScreen[str]):
         for entry in self._content:
             if isinstance(entry, Line):
                 lines.append(entry)
+            elif callable(entry):
+                lines += entry(width)
             else:
                 lines += wrap(entry, width, rest=[Piece("  ")])
         return lines
@@ -121,6 +130,21 @@ class Page(ModalScreen[str]):
     def action_leave(self) -> None:
         """Close it."""
         self.dismiss("")
+
+
+def key_lines(key: str, does: str, name: str) -> Callable[[int], list[Line]]:
+    """What a key does and what it is called in the settings: beside, or else below, that."""
+
+    def lay_out(width: int) -> list[Line]:
+        head = Piece(f"{key:>6}  ", "accent")
+        column = max(_TOLD_CELLS, cell_len(does) + 2)
+        if cell_len(head.text) + column + cell_len(name) <= width:
+            return [Line((head, Piece(pad(does, column)), Piece(name, "dim")))]
+        lines = wrap([Piece(does)], width, first=[head], rest=[Piece(" " * 8)])
+        below = [Piece(" " * 8)]
+        return lines + (wrap([Piece(name, "dim")], width, first=below, rest=below) if name else [])
+
+    return lay_out
 
 
 def digest(done: IndexDone, words: Wording) -> list[Line | tuple[Piece, ...]]:
@@ -179,7 +203,10 @@ def digest(done: IndexDone, words: Wording) -> list[Line | tuple[Piece, ...]]:
     part(
         "unread",
         [
-            (Piece(f"✗ {text(source)}: ", "error"), Piece(text(told(why, words))))
+            (
+                Piece(f"✗ {text(source)}{words('colon')}", "error"),
+                Piece(text(told(why, words))),
+            )
             for source, why in refused
         ],
     )

@@ -24,7 +24,8 @@ from notesqa.tui.drafts import Draft
 from notesqa.tui.errands import Errands
 
 if TYPE_CHECKING:
-    from notesqa.api import Status
+    from notesqa.api import SavedTurn, Status
+    from notesqa.records import Document
     from notesqa.reports import DocumentInfo
     from notesqa.tui import told
     from notesqa.tui.answers import Exchange
@@ -85,6 +86,8 @@ class Hearing(Errands):
         def action_digest(self) -> None: ...
         def ask(self, question: str, *, llm: bool = True) -> None: ...
         def key_of(self, action: str) -> str: ...
+        @property
+        def is_empty(self) -> bool: ...
 
     @cached_property
     def _hearers(self) -> dict[type[told.Told], Callable[[Any], None]]:
@@ -163,6 +166,7 @@ class Hearing(Errands):
 
     def _know(self, status: Status) -> None:
         first = self.status is None
+        was_empty = self.is_empty
         self.status = status
         waiting = _waiting(status)
         self.signal = dataclasses.replace(
@@ -173,14 +177,14 @@ class Hearing(Errands):
             waiting=waiting,
         )
         self.desk.documents() if status.commit else None
-        if first:
-            if not status.commit and not waiting:
-                self.action_go("welcome")
-            elif waiting:
-                self.notify(self.words("arrived", n=waiting), timeout=6)
+        if self.is_empty != was_empty:
+            # To the welcome, which takes the place of asking, or back from it.
+            self.action_go("ask")
+        elif first and waiting:
+            self._tell_waiting(status)
         self._refresh_settings()
         self.ask_screen.greet()
-        if first and self._first_question and status.commit:
+        if first and self._first_question and status.documents:
             self.ask_screen.question.value = ""
             self.ask(self._first_question)
 
@@ -264,6 +268,12 @@ class Hearing(Errands):
             exchange.state, exchange.error = "failed", error
             self.ask_screen.changed(exchange)
             return
+        exchange = self.exchange(message.number) if message.where == "model" else None
+        if exchange is not None:
+            # It is answered all the same, without the model.
+            exchange.error = error
+            self.ask_screen.changed(exchange)
+            return
         if message.where == "search" and (screen := self._searching()) is not None:
             screen.show_error(safe(str(error), newlines=False))
             return
@@ -274,12 +284,28 @@ class Hearing(Errands):
     def _hear_document(self, message: told.DocumentReady) -> None:
         purpose, *span = message.purpose.split(":")
         if purpose == "cite":
-            self.ask_screen.show_document(message.note, int(span[0]), int(span[1]))
+            start, end = map(int, span)
+            self.ask_screen.show_document(message.note, start, end)
+            if self._quoted_otherwise(message.note.document, start, end):
+                self.ask_screen.source.mark_changed()
         elif purpose == "search":
             if (screen := self._searching()) is not None:
                 screen.show_document(message.note, int(span[0]), int(span[1]))
         elif (reader := self._reading()) is not None:
             reader.show_document(message.note, message.number)
+
+    def _quoted_otherwise(self, document: Document, start: int, end: int) -> bool:
+        """Whether answers here quoted something else from that place."""
+        quotes = {
+            citation.quote
+            for exchange in self.exchanges
+            if exchange.answer is not None
+            for answer in (exchange.answer, exchange.answer.alternative)
+            if answer is not None
+            for citation in answer.citations
+            if (citation.document_id, citation.start, citation.end) == (document.id, start, end)
+        }
+        return bool(quotes) and document.text[start:end] not in quotes
 
     def _hear_conversations(self, message: told.Conversations) -> None:
         if (screen := self._looking_back()) is not None:
@@ -292,6 +318,9 @@ class Hearing(Errands):
             return
         if message.purpose.startswith("export:"):
             self.exported(message.purpose.partition(":")[2], message)
+            return
+        if message.purpose == "changed":
+            self._mark_changed(message.turns)
             return
         from notesqa.tui.answers import Exchange
 
@@ -306,6 +335,14 @@ class Hearing(Errands):
         self.action_go("ask")
         self.ask_screen.show_conversation()
         self.ask_screen.talk.focus()
+
+    def _mark_changed(self, turns: Sequence[SavedTurn]) -> None:
+        """Mark what is cited in the open conversation and is not in its note any more."""
+        answered = [exchange for exchange in self.exchanges if exchange.answer is not None]
+        for exchange, turn in zip(answered, turns, strict=False):
+            if exchange.answer == turn.answer and exchange.changed != turn.changed:
+                exchange.changed = turn.changed
+                self.ask_screen.redraw(exchange)
 
     # -- rebuilding ------------------------------------------------------------------------
 
@@ -322,13 +359,16 @@ class Hearing(Errands):
     def _hear_index_done(self, message: told.IndexDone) -> None:
         self.progress = None
         self._suggestions = []
-        welcome = self._shown("welcome")
-        if welcome is not None and message.report.documents:
-            self.action_go("ask")
         self._know(message.status)
+        unread = message.report.failed or message.report.unread
+        if not message.report.documents and not unread:
+            self.notify(self.words("still_empty", corpus=safe(self.corpus_shown)), timeout=6)
+            return
         if not (message.report.changed or message.report.failed):
             self.notify(self.words("nothing_new", n=message.report.commit), timeout=3)
             return
+        if self.conversation_id is not None:
+            self.desk.conversation(self.conversation_id, "changed")
         self._digest = message
         line = self.focused
         recent = time.monotonic() - self._typed < _TYPING_SECONDS
@@ -340,10 +380,23 @@ class Hearing(Errands):
             self.action_digest()
 
     def _hear_noticed(self, message: told.Noticed) -> None:
+        if self.desk.indexing:
+            return  # what waited then is being taken in
         waiting = _waiting(message.status)
+        known = self.signal.waiting
         self.signal = dataclasses.replace(self.signal, waiting=waiting)
-        if waiting:
-            self.notify(self.words("arrived", n=waiting), timeout=6)
+        if waiting and waiting != known and not self.is_empty:
+            self._tell_waiting(message.status)
+
+    def _tell_waiting(self, status: Status) -> None:
+        new, waiting = len(status.pending.added), _waiting(status)
+        key = self.key_of("rebuild")
+        self.notify(
+            self.words("arrived", n=new, key=key)
+            if new
+            else self.words("files_changed", n=waiting, key=key),
+            timeout=6,
+        )
 
     def _refresh_settings(self) -> None:
         screen = cast("SettingsScreen | None", self._shown("settings"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on
@@ -18,6 +20,8 @@ from notesqa.tui.answers import Exchange, exchange_lines
 from notesqa.tui.bars import KeyBar, ProgressBar, StatusBar
 from notesqa.tui.dialogs import Confirm, Prompt
 from notesqa.tui.field import Field
+from notesqa.tui.flow import Line, Piece
+from notesqa.tui.queries import matches
 from notesqa.tui.surface import Section, Surface
 from notesqa.tui.wording import Wording, speak
 
@@ -82,11 +86,19 @@ class HistoryScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """List what there is now."""
-        self.notes_app.desk.conversations(self._query)
+        self._fetch()
 
     @on(Input.Changed, "#query")
     def _on_changed(self) -> None:
-        self.notes_app.desk.conversations(self._query)
+        self._fetch()
+
+    def _fetch(self) -> None:
+        status = self.notes_app.status
+        if status is not None and not status.commit:
+            # They are kept beside the index: without one there are none.
+            self.show_list(self._query, [])
+        else:
+            self.notes_app.desk.conversations(self._query)
 
     def show_list(self, query: str, found: list[ConversationInfo]) -> None:
         """What was found; dropped when something else has been typed since."""
@@ -105,9 +117,8 @@ class HistoryScreen(Screen[None]):
         if found:
             self.list.highlighted = min(kept, len(found) - 1)
         else:
-            self.list.add_option(
-                Option(Content.styled(self.words("no_history"), "$quiet"), disabled=True)
-            )
+            said = self.words("no_results" if query else "no_history")
+            self.list.add_option(Option(Content.styled(said, "$quiet"), disabled=True))
             self.preview.show([])
 
     @on(OptionList.OptionHighlighted, "#conversations")
@@ -137,9 +148,17 @@ class HistoryScreen(Screen[None]):
             for index, turn in enumerate(message.turns)
         ]
         self.preview.show(sections)
+        # From the first turn on that holds what is searched for.
+        if (hit := next((s for s in sections if _holds(s, self._query)), None)) is not None:
+            self.preview.scroll_to_anchor(next(line.anchor for line in hit.lines if line.anchor))
 
     def _section(self, exchange: Exchange) -> Section:
-        return Section("turn", lambda width: exchange_lines(exchange, width, self.words))
+        query = self._query
+
+        def lay_out(width: int) -> list[Line]:
+            return [_marked(line, query) for line in exchange_lines(exchange, width, self.words)]
+
+        return Section(f"turn:{exchange.number}", lay_out)
 
     # -- keys -------------------------------------------------------------------------
 
@@ -209,3 +228,26 @@ class HistoryScreen(Screen[None]):
     def action_leave(self) -> None:
         """Back to asking."""
         self.notes_app.action_go("ask")
+
+
+def _marked(line: Line, query: str) -> Line:
+    """`line` with `query` marked wherever it says it, also across pieces."""
+    found = matches(line.text, [query])
+    if not found or line.spot is not None:
+        return line
+    pieces: list[Piece] = []
+    at = 0
+    for piece in line.pieces:
+        begin, at = at, at + len(piece.text)
+        cuts = {0, len(piece.text)}
+        cuts |= {c - begin for span in found for c in span if begin < c < at}
+        for start, end in pairwise(sorted(cuts)):
+            part = piece.part(start, end)
+            if any(low <= begin + start < high for low, high in found):
+                part = replace(part, style=f"{part.style} mark-word".strip())
+            pieces.append(part)
+    return replace(line, pieces=tuple(pieces))
+
+
+def _holds(section: Section, query: str) -> bool:
+    return bool(matches("".join(line.text.strip() for line in section.lines), [query]))

@@ -53,6 +53,7 @@ INKS: Mapping[str, str] = {
     "rule": "$line",
     "strike": "strike",
     "strong": "bold",
+    "title": "bold $primary",
     "warning": "$warning",
 }
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 
 FILTERS = ("tag:", "source:", "after:", "before:")
 _PART = re.compile(r'(?P<name>tag|source|after|before):(?P<value>"[^"]*"|\S*)|(?P<word>\S+)')
@@ -29,6 +31,11 @@ class Query:
     before: str = ""
     bad_date: str = ""
 
+    @property
+    def filters(self) -> bool:
+        """Whether it says what the notes must meet."""
+        return bool(self.tags or self.sources or self.after or self.before)
+
 
 def parse(line: str) -> Query:
     """Read a line as it is typed: a filter without a value yet filters nothing."""
@@ -48,24 +55,24 @@ def parse(line: str) -> Query:
             tags.append(value)
         elif match["name"] == "source":
             sources.append(value if set("*?[") & set(value) else f"*{value}*")
-        elif _DATE.match(value):
-            dates[match["name"]] = _whole(value, last=match["name"] == "before")
+        elif found := _whole(value, last=match["name"] == "before"):
+            dates[match["name"]] = found
         else:
             bad = value
     return Query(" ".join(words), tuple(tags), tuple(sources), dates["after"], dates["before"], bad)
 
 
 def _whole(value: str, *, last: bool) -> str:
-    """A year or month as the date on which it begins, or ends."""
-    parts = value.split("-")
-    if len(parts) == 1:
-        parts.append("12" if last else "01")
-    if len(parts) == 2:
-        month = int(parts[1])
-        leap = int(parts[0]) % 4 == 0 and (int(parts[0]) % 100 != 0 or int(parts[0]) % 400 == 0)
-        days = {2: 29 if leap else 28, 4: 30, 6: 30, 9: 30, 11: 30}.get(month, 31)
-        parts.append(str(days) if last else "01")
-    return "-".join(parts)
+    """A date; of a year or month that on which it begins, or ends. Empty when it is none."""
+    if not _DATE.match(value):
+        return ""
+    year, *rest = map(int, value.split("-"))
+    month = rest[0] if rest else (12 if last else 1)
+    try:
+        day = rest[1] if len(rest) > 1 else (monthrange(year, month)[1] if last else 1)
+        return date(year, month, day).isoformat()
+    except ValueError:
+        return ""
 
 
 def complete(line: str, tags: Sequence[str], sources: Sequence[str]) -> str | None:

@@ -9,7 +9,7 @@ from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -19,7 +19,7 @@ from textual.widgets import Input, OptionList
 from textual.widgets.option_list import Option
 
 from notesqa.text.terminal import safe
-from notesqa.tui.bars import KeyBar, ProgressBar, StatusBar
+from notesqa.tui.bars import SMALL, KeyBar, ProgressBar, StatusBar
 from notesqa.tui.field import Field
 from notesqa.tui.source_pane import SourcePane
 from notesqa.tui.surface import Surface
@@ -48,13 +48,13 @@ class ReadScreen(Screen[None]):
         Binding("left_square_bracket,alt+left", "back", "do_back", id="read_back"),
         Binding("right_square_bracket,alt+right", "forward", "do_forward", id="read_forward"),
         Binding("o", "outline", "do_outline", id="outline"),
-        Binding("tab", "next_link", show=False),
-        Binding("enter", "follow", "do_explore", id="follow_link", show=False),
+        Binding("slash", "filter", "do_filter", id="filter"),
+        Binding("tab", "next_link", "do_next_link", id="next_link"),
+        Binding("enter", "follow", "do_follow", id="follow_link", show=False),
         Binding("m", "toggle_source", "do_source", id="read_source", show=False),
         Binding("e", "edit", "do_editor", id="read_editor"),
         Binding("y", "copy", "do_copy_quote", id="read_copy", show=False),
         Binding("L", "copy_latex", "do_copy_latex", id="read_latex", show=False),
-        Binding("slash", "filter", "filter_notes", id="filter", show=False),
         Binding("escape", "leave", "do_stop", id="leave"),
         Binding("ctrl+o", "pane", "do_pane", id="read_pane", show=False),
     ]
@@ -65,9 +65,11 @@ class ReadScreen(Screen[None]):
         speak(self, words)
         self.filter = Field(id="filter", placeholder=words("filter_notes"))
         self.notes = OptionList(id="notes", markup=False, compact=True)
-        self.source = SourcePane(words, id="source")
+        self.source = SourcePane(words, id="source", empty="read_empty")
         self.outline = OptionList(id="outline", markup=False, compact=True)
         self._all: list[DocumentInfo] = []
+        # What the list was made of.
+        self._shown_of: list[DocumentInfo] | None = None
         self._listed: list[DocumentInfo] = []
         self._past: list[Place] = []
         self._at = -1
@@ -98,16 +100,21 @@ class ReadScreen(Screen[None]):
             self.notes.focus()
         self.watch(self.source.surface, "scroll_y", self._follow, init=False)
 
+    def on_resize(self, event: events.Resize) -> None:
+        """On few columns one thing is shown at a time."""
+        self.set_class(event.size.width < SMALL, "-small")
+
     def on_screen_resume(self) -> None:
         """Show the list as it is now."""
-        if self._all is not self.notes_app.documents:
+        if self._shown_of is not self.notes_app.documents:
             self.show_list(self.notes_app.documents)
 
     # -- the list -------------------------------------------------------------------
 
     def show_list(self, documents: list[DocumentInfo]) -> None:
         """The notes by title."""
-        self._all = documents
+        self._shown_of = documents
+        self._all = sorted(documents, key=lambda info: (info.title.casefold(), info.id))
         self._filter(self.filter.value)
 
     def _filter(self, text: str) -> None:
@@ -123,7 +130,8 @@ class ReadScreen(Screen[None]):
         options = [
             Option(
                 Content.assemble(
-                    ("┄ " if info.truncated else "", "$quiet"), safe(info.title, newlines=False)
+                    safe(info.title, newlines=False),
+                    (f" ┄{self.words('excerpt')}" if info.truncated else "", "$quiet"),
                 )
             )
             for info in self._listed
@@ -131,6 +139,9 @@ class ReadScreen(Screen[None]):
         notes.add_options(options)
         if options:
             notes.highlighted = 0
+        else:
+            said = self.words("no_results" if text.strip() else "no_notes")
+            notes.add_option(Option(Content.styled(said, "$quiet"), disabled=True))
 
     @on(Input.Changed, "#filter")
     def _on_filter(self, message: Input.Changed) -> None:
@@ -183,6 +194,8 @@ class ReadScreen(Screen[None]):
         )
         outline.set_class(not headings, "-empty")
         self.source.surface.focus()
+        # What its links are offered by.
+        self.refresh_bindings()
         # When the pane has its size and shows the place.
         self.call_after_refresh(self._point, span[0] if span else 0)
 
@@ -210,9 +223,14 @@ class ReadScreen(Screen[None]):
         note = self.source.note
         if note is not None and message.option_index < len(note.outline):
             heading = note.outline[message.option_index]
-            self.source.surface.scroll_to_anchor(f"heading:{heading.start}")
+            surface = self.source.surface
+            if self.has_class("-small"):
+                # The outline was in its place; it can be scrolled once it is there again.
+                self.remove_class("-outline")
+                self.call_after_refresh(surface.scroll_to_anchor, f"heading:{heading.start}")
+            surface.scroll_to_anchor(f"heading:{heading.start}")
             self._point(heading.start)
-            self.source.surface.focus()
+            surface.focus()
 
     @on(Surface.Opened)
     def _on_link(self, message: Surface.Opened) -> None:
@@ -232,6 +250,24 @@ class ReadScreen(Screen[None]):
         return None
 
     # -- keys ------------------------------------------------------------------------
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Links are offered where there are some, the filter where it is not typed in."""
+        if action in ("next_link", "follow"):
+            # Of the note itself: it may not be laid out yet.
+            note = self.source.note
+            return self.source.surface.has_focus and note is not None and note.has_links
+        if action == "filter":
+            return not self.filter.has_focus
+        return super().check_action(action, parameters)
+
+    def on_key(self, event: events.Key) -> None:
+        """Chinese that is typed over the list goes into the filter."""
+        character = event.character if event.is_printable else None
+        if character and not character.isascii() and self.focused is not self.filter:
+            event.stop()
+            self.action_filter()
+            self.filter.insert_text_at_cursor(character)
 
     def action_back(self) -> None:
         """The note before."""
@@ -256,10 +292,9 @@ class ReadScreen(Screen[None]):
             self.outline.focus()
 
     def action_next_link(self) -> None:
-        """The next link of the note; or the next widget when there is none."""
+        """The next link of the note."""
         links = self.source.surface.links()
-        if not links or not self.source.surface.has_focus:
-            self.app.action_focus_next()
+        if not links:
             return
         current = self.source.surface.current
         at = links.index(current) + 1 if current in links else 0

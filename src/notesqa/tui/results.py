@@ -13,7 +13,8 @@ from textual.message import Message
 from notesqa.records import Passage
 from notesqa.text.terminal import clip, safe
 from notesqa.tui import queries
-from notesqa.tui.flow import Line, Piece, Section, fold, may_break
+from notesqa.tui.flow import BLANK, Line, Piece, Section, fold, may_break
+from notesqa.tui.note_text import filed_under
 from notesqa.tui.surface import Surface
 from notesqa.tui.wording import Wording
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from notesqa.tui.finding import Findings
 
 _SNIPPET_LINES = 2
-_MOST_LINES = 8
+_MOST_SCORES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,10 @@ def result_lines(
     explain: Wording | None,
     chosen: bool,
 ) -> list[Line]:
-    """Title, a snippet with the matched words marked, and the scores in the words `explain`."""
+    """Title, a snippet with the matched words marked, date and tags; then an empty line.
+
+    With the words `explain` also how the score came about.
+    """
     passage = result.passage
     back = " chosen" if chosen else ""
     mark = Piece("▌" if chosen else " ", f"brand{back}", link=link)
@@ -59,7 +63,7 @@ def result_lines(
         return Piece(text, f"{style}{back}".strip(), link=link)
 
     title = clip(safe(passage.title, newlines=False), room)
-    head = [piece(title, "strong accent" if chosen else "strong")]
+    head = [piece(title, "strong accent" if chosen else "title")]
     heading = safe(passage.heading.rpartition(" › ")[2], newlines=False)
     left = room - cell_len(title) - 3
     if heading and heading != passage.title and left > 8:
@@ -72,14 +76,17 @@ def result_lines(
             parts += [piece(row[at:start], ""), piece(row[start:end], "mark-word")]
             at = end
         lines.append(line(*parts, piece(row[at:], "")))
+    if filed := filed_under(passage.date, passage.tags):
+        lines.append(line(piece(clip(filed, room), "dim")))
     if explain is not None:
         shares = [f"{explain.named('score', n)} {v:.2f}" for n, v in passage.scores.items() if v]
-        told = f"{passage.score:.2f}: {' · '.join(shares)}"
-        while told and len(lines) < _MOST_LINES:
+        told = f"{passage.score:.2f}{explain('colon')}{' · '.join(shares)}"
+        most = len(lines) + _MOST_SCORES
+        while told and len(lines) < most:
             row, told = fold(told, room)
             lines.append(line(piece(row, "dim")))
         lines.append(line(piece(clip(safe(passage.source, newlines=False), room), "dim")))
-    return lines
+    return [*lines, BLANK]
 
 
 def snippet(text: str, words: Sequence[str], width: int, lines: int) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
@@ -26,9 +27,11 @@ from notesqa.tui.wording import Wording, speak
 if TYPE_CHECKING:
     from notesqa.tui.app import NotesApp
     from notesqa.tui.note_text import NoteText
+    from notesqa.tui.queries import Query
     from notesqa.tui.told import Results
 
 _SHOWN = 20
+_LISTED = 100
 # The note is shown when the typing, or the walking through the results, has come to rest.
 _PAUSE = 0.12
 
@@ -56,7 +59,7 @@ class SearchScreen(Screen[None]):
         Binding("ctrl+e", "explain", "do_explain", id="explain", priority=True),
         Binding("ctrl+g", "ask_this", "do_ask", id="ask_this"),
         Binding("ctrl+y", "copy", "do_copy_quote", id="copy_passage", show=False),
-        Binding("escape", "back", "do_back", id="search_back", show=False),
+        Binding("escape", "back", "do_stop", id="search_back", show=False),
         Binding("ctrl+o", "pane", "do_pane", id="search_pane", show=False),
     ]
 
@@ -67,7 +70,7 @@ class SearchScreen(Screen[None]):
         self.line = Field(id="query", placeholder=words("search_hint"))
         self.count = Static("", id="count", markup=False)
         self.results = ResultList(words)
-        self.source = SourcePane(words, id="source")
+        self.source = SourcePane(words, id="source", empty="passage_empty")
         self._number = 0
         self._pause: Timer | None = None
 
@@ -103,30 +106,54 @@ class SearchScreen(Screen[None]):
         """Search for `line` as it is now."""
         query = queries.parse(line)
         self._number += 1
-        if query.bad_date:
-            self._count(self.words("bad_date", value=safe(query.bad_date, newlines=False)))
+        if query.bad_date or not (query.text or query.filters):
+            bad = safe(query.bad_date, newlines=False)
+            self._none(self.words("bad_date", value=bad) if bad else "")
             return
-        if not query.text:
-            self.results.empty()
-            self._count("")
-            return
-        self.notes_app.desk.search(self._number, query, _SHOWN, self.results.plan())
+        most = _SHOWN if query.text else _LISTED
+        self.notes_app.desk.search(self._number, query, most, self.results.plan())
+
+    def _none(self, why: str) -> None:
+        """Nothing is found, nor shown any more."""
+        self.results.empty()
+        self.source.clear()
+        self._count(why)
 
     def show_results(self, message: Results) -> None:
         """What was found; dropped when something else has been typed since."""
         if message.number != self._number:
             return
         found = message.found
+        count = len(found.passages)
+        if not count:
+            self._none(self._why_none(message.query))
+            return
         self.results.fill(found, message.sections)
-        if found.passages:
+        if message.query.text:
             ms = max(1, round(message.seconds * 1000))
-            self._count(self.words("results", n=len(found.passages), ms=ms))
+            self._count(self.words("results", n=count, ms=ms))
         else:
-            self._count(self.words("no_results"))
+            self._count(self.words("listed" if count < _LISTED else "listed_first", n=count))
+
+    def _why_none(self, query: Query) -> str:
+        """A tag or file that no note has, where one is named."""
+        app, words = self.notes_app, self.words
+        if app.documents:
+            known = {tag.lower() for tag in app.tags}
+            for tag in query.tags:
+                if tag.lower() not in known:
+                    return words("no_tag", name=safe(tag, newlines=False))
+            for glob in query.sources:
+                # As the catalog compares them: the path, or the name of the file.
+                if not any(
+                    fnmatchcase(p, glob) or fnmatchcase(p, f"*/{glob}") for p in app.sources
+                ):
+                    return words("no_source", name=safe(glob.strip("*"), newlines=False))
+        return words("no_results")
 
     def show_error(self, text: str) -> None:
         """The search did not work."""
-        self._count(text)
+        self._none(text)
 
     def _count(self, text: str) -> None:
         # Its size is fixed: nothing else moves for it.
@@ -150,7 +177,14 @@ class SearchScreen(Screen[None]):
             )
 
     def show_document(self, note: NoteText, start: int, end: int) -> None:
-        """The note of the highlighted result has come."""
+        """The note of the chosen result has come; of another, it comes too late."""
+        chosen = self.results.chosen
+        if chosen is None or (note.document.id, start, end) != (
+            chosen.document_id,
+            chosen.start,
+            chosen.end,
+        ):
+            return
         marks = [
             (start + a, start + b, "mark-word")
             for a, b in queries.matches(note.document.text[start:end], self.results.words)

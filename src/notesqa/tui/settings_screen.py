@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.cells import cell_len
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -17,7 +17,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from notesqa.text.terminal import pad, safe
-from notesqa.tui.bars import KeyBar, ProgressBar, StatusBar
+from notesqa.tui.bars import SMALL, KeyBar, ProgressBar, StatusBar
 from notesqa.tui.faults import told
 from notesqa.tui.flow import BLANK, Line, Piece, wrap
 from notesqa.tui.surface import Section, Surface
@@ -60,6 +60,10 @@ class SettingsScreen(Screen[None]):
     def notes_app(self) -> NotesApp:
         """The app, with its own type."""
         return cast("NotesApp", self.app)
+
+    def on_resize(self, event: events.Resize) -> None:
+        """On few columns the state stands below the choices."""
+        self.set_class(event.size.width < SMALL, "-small")
 
     def on_screen_resume(self) -> None:
         """What is there now."""
@@ -124,7 +128,8 @@ class SettingsScreen(Screen[None]):
             lines += [BLANK, Line((Piece(words("unread"), "heading-3"),))]
             for source, reason in status.unread:
                 why = safe(told(reason, words), newlines=False)
-                shown = Piece(f"✗ {safe(source, newlines=False)}: {why}", "error")
+                said = f"✗ {safe(source, newlines=False)}{words('colon')}{why}"
+                shown = Piece(said, "error")
                 lines += wrap([shown], width, rest=[Piece("  ")])
         return lines
 

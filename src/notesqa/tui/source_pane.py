@@ -30,9 +30,13 @@ class SourcePane(Vertical):
         *,
         id: str,  # noqa: A002 - Textual's name for it
         surface: Surface | None = None,
+        empty: str = "source_empty",
     ) -> None:
+        """`empty` is the key of what it says while it shows no note."""
         super().__init__(id=id)
-        self.title_line = Static(Text(words("source_empty")), classes="pane-title", markup=False)
+        self._empty = words(empty)
+        self._title = Content(self._empty)
+        self.title_line = Static(Text(self._empty), classes="pane-title", markup=False)
         self.surface = surface or Surface(max_width=110)
         self.surface.add_class("pane-text")
         self.words = words
@@ -54,15 +58,26 @@ class SourcePane(Vertical):
         note.section.marks = marks
         place = span[0] if span else 0
         # Colours by name: they are another theme's tomorrow.
-        title = Content.assemble(
+        self._title = Content.assemble(
             (safe(document.title, newlines=False), "bold"),
             (f"  {safe(str(document.source_at(place)), newlines=False)}", "$quiet"),
         )
-        self.title_line.update(title, layout=False)
+        self.title_line.update(self._title, layout=False)
         self.surface.show([note.section])
         if span:
             # The size may be known only after the pane has become visible.
             self.call_after_refresh(self.surface.scroll_to_place, note.section, *span)
+
+    def mark_changed(self) -> None:
+        """Say that the note is not what was quoted any more."""
+        told = (f"⚠ {self.words('changed_note')}  ", "$warning")
+        self.title_line.update(Content.assemble(told, self._title), layout=False)
+
+    def clear(self) -> None:
+        """Show no note."""
+        self.note = self.span = None
+        self.title_line.update(Text(self._empty), layout=False)
+        self.surface.show([])
 
     def toggle_source(self) -> None:
         """LaTeX or drawn formulas."""

@@ -58,12 +58,15 @@ _WORDS: dict[str, tuple[str, str]] = {
     "copied": ("已复制{what}", "copied {what}"),
     "the_answer": ("回答", "the answer"),
     "the_quote": ("引文", "the quotation"),
-    "the_latex": ("LaTeX", "LaTeX"),
+    "the_latex": ("公式的 LaTeX", "the LaTeX"),
     "no_citation": ("没有这条引用", "no such citation"),
     "busy": ("上一个问题还在回答，Esc 可停止", "still answering; Esc stops it"),
+    "quoted_instead": ("以下直接摘录笔记", "what follows quotes the notes"),
     "no_model": ("没有设置模型：F7 选择", "no model is set: choose one with F7"),
     # source
     "source_empty": ("引用的原文在此显示", "what is cited is shown here"),
+    "passage_empty": ("搜到的原文在此显示", "what is found is shown here"),
+    "read_empty": ("选一篇笔记来读", "choose a note to read"),
     "outline": ("大纲", "Outline"),
     "cut_short": ("摘录到此为止", "the excerpt ends here"),
     "also_in": ("也见于 {n} 处", "also in {n} places"),
@@ -73,6 +76,10 @@ _WORDS: dict[str, tuple[str, str]] = {
         "search as you type; tag: source: after: before: filter",
     ),
     "results": ("{n} 条 · {ms} 毫秒", "{n} results · {ms} ms"),
+    "listed": ("{n} 篇，新的在前", "{n} notes, newest first"),
+    "listed_first": ("最新的 {n} 篇", "the {n} newest notes"),
+    "no_tag": ("没有标签：{name}", "no such tag: {name}"),
+    "no_source": ("没有这样的文件：{name}", "no such file: {name}"),
     "no_results": ("没有找到", "nothing found"),
     "explain": ("得分", "scores"),
     "score_bm25_words": ("词语", "words"),
@@ -92,9 +99,15 @@ _WORDS: dict[str, tuple[str, str]] = {
     "score_cue_why": ("原因", "a reason"),
     "score_symbols": ("公式符号", "symbols"),
     "score_length": ("长度", "length"),
+    "score_apart": ("与众不同", "stands apart"),
+    "score_beside": ("旁有相关", "beside others"),
+    "score_headed": ("标题所问", "headed by it"),
+    "score_topic": ("话题", "its topic"),
     "bad_date": ("日期应写作 2024-01-31：{value}", "write a date as 2024-01-31: {value}"),
     # reading
-    "filter_notes": ("按标题筛选", "filter by title"),
+    "filter_notes": ("按标题或标签筛选", "filter by title or tag"),
+    "excerpt": ("节选", "excerpt"),
+    "no_notes": ("还没有笔记", "no notes yet"),
     "no_note": ("没有这篇笔记：{name}", "no such note: {name}"),
     "opened_link": ("链接已复制：{link}", "link copied: {link}"),
     "back_end": ("没有更早的了", "nothing earlier"),
@@ -115,7 +128,11 @@ _WORDS: dict[str, tuple[str, str]] = {
         "{name} brings no chat template and may answer badly:"
         " choose an instruct or chat model (notesqa model list)",
     ),
-    "arrived": ("收到新传输：{n} 个文件。Ctrl+R 收录", "new files: {n}. Ctrl+R takes them in"),
+    "arrived": ("收到新传输：{n} 个文件。{key} 收录", "new files: {n}. {key} takes them in"),
+    "files_changed": (
+        "{n} 个文件有变动。{key} 收录",
+        "files changed: {n}. {key} brings it up to date",
+    ),
     "digest_ready": ("已收录，新增 {n} 篇；{key} 看详情", "done: {n} added; {key} tells more"),
     "no_digest": ("这次打开后还没有收录过", "nothing was rebuilt since the start"),
     "do_digest": ("收录详情", "What came"),
@@ -181,11 +198,18 @@ _WORDS: dict[str, tuple[str, str]] = {
         "或者在下面写一个文件夹，回车把其中的笔记收进来。",
         "or name a folder below: Enter takes its notes in.",
     ),
+    "still_empty": (
+        "没有找到笔记：把 .txt 或 .md 文件放进 {corpus}",
+        "no notes found: put .txt or .md files into {corpus}",
+    ),
     "welcome_3": (
         "收完就能提问；每句回答都带着出处，什么也不会离开这台机器。",
         "Then ask. Every sentence cites its passage, and nothing leaves this machine.",
     ),
-    "folder_hint": ("文件夹或文件的路径，例如 ~/notes", "path of a folder or file, e.g. ~/notes"),
+    "folder_hint": (
+        "文件夹或文件的路径，例如 ~/notes（Tab 补全）",
+        "path of a folder or file, e.g. ~/notes (Tab completes)",
+    ),
     "no_such_path": ("没有这个路径：{path}", "no such path: {path}"),
     # general
     "yes": ("确定", "Yes"),
@@ -196,9 +220,13 @@ _WORDS: dict[str, tuple[str, str]] = {
         "再按一次 Ctrl+C 退出（Ctrl+Q 直接退出）",
         "Ctrl+C again quits (Ctrl+Q at once)",
     ),
+    "colon": ("：", ": "),
     "error": ("出错了", "Something went wrong"),
     "palette": ("所有命令", "Every command"),
-    "editor_missing": ("没有设置 $EDITOR", "$EDITOR is not set"),
+    "editor_missing": (
+        '没有设置 $EDITOR。先在终端里写：export EDITOR=vim（或 nano、"code -w"）',
+        '$EDITOR is not set. In the shell: export EDITOR=vim (or nano, "code -w")',
+    ),
     "editor_failed": ("编辑器没有正常结束：{code}", "the editor ended with {code}"),
     "no_terminal": ("浏览器里不能打开编辑器", "no editor in a browser"),
     # actions, for footer, help and palette
@@ -241,6 +269,9 @@ _WORDS: dict[str, tuple[str, str]] = {
     "do_previous_turn": ("上一问", "Previous turn"),
     "do_next_turn": ("下一问", "Next turn"),
     "do_explore": ("打开", "Open"),
+    "do_filter": ("筛选", "Filter"),
+    "do_next_link": ("下一链接", "Next link"),
+    "do_follow": ("打开链接", "Follow it"),
 }
 
 

@@ -1,0 +1,332 @@
+"""The places beside asking: the first run, searching, reading, the past, settings, help."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.widgets import Input
+
+from notesqa.errors import CatalogError, ModelError
+from notesqa.records import Document, Passage, Source
+from notesqa.reports import ConversationInfo, Pending
+from notesqa.retrieval.features import FEATURES
+from notesqa.tui.dialogs import Page
+from notesqa.tui.history_screen import HistoryScreen
+from notesqa.tui.read_screen import ReadScreen
+from notesqa.tui.results import Result, result_lines
+from notesqa.tui.search_screen import SearchScreen
+from notesqa.tui.told import Noticed
+from notesqa.tui.welcome_screen import WelcomeScreen
+from notesqa.tui.wording import Wording
+from tests.patience import PATIENCE
+from tests.test_tui_app import messages_stay, session  # noqa: F401 - a fixture
+from tests.tui_fake import DOCUMENTS
+
+# -- the first run -----------------------------------------------------------------------
+
+
+async def test_without_notes_every_way_to_asking_leads_to_the_welcome(tmp_path: Path) -> None:
+    async with session(tmp_path, documents=()) as s:
+        await s.until(lambda: isinstance(s.app.screen, WelcomeScreen))
+        for keys in (["escape"], ["f2"], ["f3", "f2"], ["ctrl+n"], ["f6", "escape"]):
+            await s.press(*keys)
+            await s.until(lambda: isinstance(s.app.screen, WelcomeScreen))
+            await s.until(lambda: isinstance(s.app.focused, Input) and s.app.focused.id == "folder")
+
+
+async def test_an_index_of_nothing_is_welcomed_and_a_rebuild_says_where_to_put_notes(
+    tmp_path: Path,
+) -> None:
+    async with session(tmp_path, documents=()) as s:
+        await s.until(lambda: isinstance(s.app.screen, WelcomeScreen))
+        assert (tmp_path / "corpus").is_dir()  # it says to put notes there
+        s.notes.commit = 1
+        s.app.desk.status()
+        await s.says("提交 1")
+        await s.press("ctrl+r")
+        await s.says("没有找到笔记")
+        assert isinstance(s.app.screen, WelcomeScreen)
+
+
+async def test_notes_that_wait_in_an_empty_home_are_told_there(tmp_path: Path) -> None:
+    async with session(tmp_path, documents=()) as s:
+        s.notes.pending = Pending(added=("corpus/a.md",))
+        s.app.desk.status()
+        await s.until(lambda: isinstance(s.app.screen, WelcomeScreen))
+        await s.says("1 个文件")
+        await s.says("^r 收录")
+
+
+async def test_the_other_places_say_that_there_is_nothing_yet(tmp_path: Path) -> None:
+    async with session(tmp_path, documents=()) as s:
+        await s.until(lambda: isinstance(s.app.screen, WelcomeScreen))
+
+        def none(query: str = "") -> list[ConversationInfo]:
+            raise CatalogError("there is no index yet", "build it: notesqa index")
+
+        s.notes.conversations = none  # type: ignore[method-assign]
+        await s.press("f4")
+        await s.says("还没有笔记")
+        await s.press("f6")
+        await s.says("还没有对话")
+        assert "引用的原文" not in s.text and "出错了" not in s.text
+
+
+async def test_a_path_is_completed_and_a_wrong_one_forgotten(tmp_path: Path) -> None:
+    for name in ("notes/deep", "nothing", ".hidden"):
+        (tmp_path / name).mkdir(parents=True)
+    (tmp_path / "notes" / "a.md").write_text("# 甲", encoding="utf-8")
+    (tmp_path / "notes" / "b.png").write_bytes(b"")
+    async with session(tmp_path / "home", documents=()) as s:
+        await s.until(lambda: isinstance(s.app.screen, WelcomeScreen))
+        folder = s.app.screen.query_one("#folder", Input)
+        await s.type(f"{tmp_path}/noth")
+        await s.until(lambda: folder._suggestion == f"{tmp_path}/nothing/")
+        await s.press("backspace")
+        await s.until(lambda: folder._suggestion == f"{tmp_path}/notes/")
+        await s.press("tab")
+        assert folder.value == f"{tmp_path}/notes/" and folder.has_focus
+        await s.until(lambda: folder._suggestion == f"{tmp_path}/notes/a.md")
+        await s.type("zzz")
+        await s.press("enter")
+        await s.says("没有这个路径")
+        await s.press("backspace")
+        await s.until(lambda: "没有这个路径" not in s.text)
+
+
+# -- the past, and what has changed since ------------------------------------------------------
+
+
+async def test_a_search_of_the_past_shows_the_turn_that_it_found(tmp_path: Path) -> None:
+    async with session(tmp_path, size=(120, 20)) as s:
+        for question in ("过拟合怎么办", "L1 的先验", "DDIM 采样", "DeepFace 的准确率"):
+            await s.ask(question)
+        await s.until(lambda: s.notes.kept and len(s.notes.kept[1][1]) == 4)
+        s.notes.kept[1] = ("DeepFace", s.notes.kept[1][1])
+        await s.press("f6")
+        screen = s.app.screen
+        assert isinstance(screen, HistoryScreen)
+        await s.says("▌ 过拟合怎么办")
+        await s.type("deepface")
+        await s.says("没有找到")
+        screen.line.value = "DeepFace"
+        await s.says("▌ DeepFace 的准确率")
+        marked = [
+            piece.text
+            for _, line in screen.preview._lines
+            for piece in line.pieces
+            if "mark-word" in piece.style
+        ]
+        assert marked and set(marked) == {"DeepFace"}
+        assert "过拟合怎么办" not in s.text
+
+
+async def test_a_rebuild_marks_what_changed_in_the_open_conversation(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.ask()
+        await s.until(lambda: s.app.conversation_id)
+        assert "笔记已改动" not in s.text
+        await s.until(lambda: s.app.ask_screen.source.note)
+        s.notes.changed = (1,)
+        other = replace(DOCUMENTS[0], text=DOCUMENTS[0].text.replace("拉普拉斯", "别的"))
+        s.notes.arriving = [*DOCUMENTS, other]
+        del s.notes.store["ddim"]
+        await s.press("ctrl+r")
+        await s.until(lambda: isinstance(s.app.screen, Page))
+        await s.press("escape")
+        await s.says("[1] L1 与 L2 正则化  ⚠ 笔记已改动")
+        s.app.ask_screen.open("cite:1:1")
+        await s.says("⚠ 笔记已改动  L1 与 L2 正则化")
+        s.app.ask_screen.open("cite:1:2")
+        await s.until(lambda: s.text.count("笔记已改动") == 1)
+
+
+async def test_what_waited_is_not_told_any_more_once_it_is_taken_in(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        s.notes.pending = Pending(added=("corpus/a.txt",))
+        s.app.post_message(Noticed(s.notes.status()))
+        await s.says("收到新传输：1 个文件。^r 收录")
+        s.notes.gate.clear()
+        await s.press("ctrl+r")
+        await s.until(lambda: s.app.desk.indexing)
+        s.app.post_message(Noticed(s.notes.status()))
+        await s.says("30/120")
+        assert "收到新传输" not in s.text
+        s.notes.gate.set()
+        await s.until(lambda: not s.app.signal.waiting)
+        s.notes.pending = Pending(removed=("corpus/a.txt",))
+        s.app.post_message(Noticed(s.notes.status()))
+        await s.says("1 个文件有变动")
+        assert "收到新传输" not in s.text
+
+
+# -- reading ---------------------------------------------------------------------------------
+
+
+async def test_notes_are_in_the_order_of_the_alphabet_and_excerpts_say_so(tmp_path: Path) -> None:
+    names = ("mAP", "YOLO", "image pyramid")
+    notes = [Document(n, n, "文", "article", (Source(f"{n}.md", 1),)) for n in names]
+    cut = Document("c", "Cut", "文...", "excerpt", (Source("c.txt", 1),), truncated=True)
+    async with session(tmp_path, documents=[*notes, cut]) as s:
+        await s.until(lambda: s.app.documents)
+        await s.press("f4")
+        assert isinstance(s.app.screen, ReadScreen)
+        shown = [str(option.prompt) for option in s.app.screen.notes.options]
+        assert shown == ["Cut ┄节选", "image pyramid", "mAP", "YOLO"]
+
+
+async def test_the_filter_and_the_links_of_a_note_are_named(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.until(lambda: s.app.documents)
+        await s.press("f4")
+        screen = s.app.screen
+        assert isinstance(screen, ReadScreen)
+        await s.until(lambda: "/ 筛选" in s.text.splitlines()[-1])
+        assert "下一链接" not in s.text
+        await s.keys("拟合")
+        await s.until(lambda: screen.filter.value == "拟合" and len(screen._listed) == 1)
+        assert "/ 筛选" not in s.text.splitlines()[-1]
+        await s.press("enter")
+        await s.until(lambda: "tab 下一链接" in s.text.splitlines()[-1])
+        await s.says("2024-02-11")
+        await s.press("tab", "enter")
+        await s.says("▌ 稀疏性")
+        await s.says("2024-03-02 · #正则化 #先验")
+
+
+async def test_on_few_columns_the_outline_takes_the_place_of_the_note(tmp_path: Path) -> None:
+    async with session(tmp_path, size=(40, 20)) as s:
+        await s.until(lambda: s.app.documents)
+        s.app.read("regularization")
+        await s.until(lambda: s.app.screen.has_class("-reading"))
+        await s.says("叫 Lasso")
+        await s.press("o")
+        await s.says("稀疏性")
+        assert "Lasso" not in s.text
+        await s.press("down", "enter")
+        await s.says("▌ 稀疏性")
+        screen = s.app.screen
+        assert isinstance(screen, ReadScreen) and screen.source.surface.has_focus
+
+
+# -- settings and help -----------------------------------------------------------------------
+
+
+async def test_on_few_columns_help_and_settings_can_be_read(tmp_path: Path) -> None:
+    async with session(tmp_path, size=(40, 40)) as s:
+        await s.press("f7")
+        await s.says("builtin-1")
+        rows = s.text.splitlines()
+        assert not any("transmission-dark" in row and "builtin-1" in row for row in rows)
+        await s.press("f1")
+        await s.until(lambda: isinstance(s.app.screen, Page))
+        row = next(i for i, row in enumerate(s.text.splitlines()) if "换栏" in row)
+        assert "settings_pane" in s.text.splitlines()[row + 1]
+        assert "settings_pane" not in s.text.splitlines()[row]
+
+
+async def test_the_palette_finds_commands_by_the_names_that_help_shows(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.press("ctrl+p")
+        await s.type("quit")
+        await s.until(lambda: "退出" in s.text.splitlines()[5])
+
+
+async def test_a_server_is_called_by_its_name_and_its_failure_leaves_the_notes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with session(tmp_path) as s:
+        stream = s.notes.stream
+
+        def down(*args: Any, llm: bool = True, **more: Any) -> Any:
+            if llm:
+                raise ModelError("cannot reach the model server at http://x/", "is it running?")
+            return stream(*args, llm=llm, **more)
+
+        monkeypatch.setattr(s.notes, "stream", down)
+        loaded = threading.Event()
+        monkeypatch.setattr(s.notes, "chat_model", lambda: loaded.wait(PATIENCE) and None)
+        s.app.choose_model("", "http://127.0.0.1:18923/v1")
+        await s.says("127.0.0.1:18923")
+        assert "v1" not in s.text
+        loaded.set()
+        await s.ask()
+        await s.says("出错了：连不上模型服务器 http://x/")
+        await s.says("以下直接摘录笔记")
+        await s.says("[1] L1 与 L2 正则化")
+        assert s.app.latest and s.app.latest.answer
+
+
+async def test_a_refusal_says_it_once(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.ask("红烧肉怎么做")
+        await s.says("∅ 笔记里没有说。")
+        assert s.text.count("笔记里没有说") == 1
+
+
+# -- searching -----------------------------------------------------------------------------
+
+
+async def test_filters_alone_list_the_newest_notes(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.until(lambda: s.app.documents)
+        await s.press("f3")
+        screen = s.app.screen
+        assert isinstance(screen, SearchScreen)
+        await s.type("after:2024")
+        await s.says("3 篇，新的在前")
+        titles = [result.passage.title for result in screen.results.results]
+        assert titles == ["L1 与 L2 正则化", "过拟合", "DDIM"]
+        await s.says("2024-03-02 · #正则化 #先验")
+        await s.until(lambda: screen.source.note and screen.source.note.document.title == titles[0])
+        for line, title in (("tag:扩散模型", "DDIM"), ("source:overfitting.md", "过拟合")):
+            screen.line.value = line
+            await s.says("1 篇")
+            await s.until(
+                lambda title=title: (
+                    screen.source.note  # type: ignore[misc]
+                    and screen.source.note.document.title == title
+                )
+            )
+
+
+async def test_the_passage_of_another_search_does_not_stay(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.until(lambda: s.app.documents)
+        await s.press("f3")
+        screen = s.app.screen
+        assert isinstance(screen, SearchScreen)
+        for line, said in (
+            ("采样 tag:不存在", "没有标签：不存在"),
+            ("采样 source:nowhere.md", "没有这样的文件：nowhere.md"),
+            ("红烧肉", "没有找到"),
+            ("采样 after:2024-13", "日期应写作"),
+            ("采样 before:2024-02-30", "日期应写作"),
+            ("", ""),
+        ):
+            screen.line.value = "采样"
+            await s.until(lambda: screen.source.note is not None)
+            screen.line.value = line
+            await s.says(said)
+            await s.until(lambda: screen.source.note is None)
+            assert "搜到的原文在此显示" in s.text and "非马尔可夫" not in s.text
+
+
+def test_results_stand_apart_and_tell_where_they_are_filed() -> None:
+    passage = Passage(
+        1, 0.5, "c", "d", "标题", "a.md:1", "", "正文", 0, 2, date="2024-01-02", tags=("甲", "乙")
+    )
+    lines = result_lines(
+        Result(passage, "正文"), ["正文"], 40, link="", explain=Wording("zh"), chosen=False
+    )
+    texts = [line.text.strip() for line in lines]
+    assert texts == ["标题", "正文", "2024-01-02 · #甲 #乙", "0.50：", "a.md:1", ""]
+
+
+def test_every_part_of_a_score_has_a_name() -> None:
+    words = Wording("zh")
+    assert [name for name in FEATURES if words.named("score", name) == name] == []
