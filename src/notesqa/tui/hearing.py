@@ -83,7 +83,7 @@ class Hearing(Errands):
         # What the app does, and hearing leads to.
         def action_go(self, place: str) -> None: ...
         def action_digest(self) -> None: ...
-        def ask(self, question: str, *, llm: bool = True) -> None: ...
+        def ask(self, question: str, *, llm: bool = True, literal: bool = False) -> None: ...
         def key_of(self, action: str) -> str: ...
 
     @cached_property
@@ -305,7 +305,7 @@ class Hearing(Errands):
         self.conversation_id = message.conversation_id
         self.action_go("ask")
         self.ask_screen.show_conversation()
-        self.ask_screen.talk.focus()
+        self.ask_screen.question.focus()
 
     # -- rebuilding ------------------------------------------------------------------------
 

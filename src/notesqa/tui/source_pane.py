@@ -64,6 +64,12 @@ class SourcePane(Vertical):
             # The size may be known only after the pane has become visible.
             self.call_after_refresh(self.surface.scroll_to_place, note.section, *span)
 
+    def clear(self) -> None:
+        """Show nothing any more."""
+        self.note, self.span = None, None
+        self.title_line.update(Text(self.words("source_empty")), layout=False)
+        self.surface.show([])
+
     def toggle_source(self) -> None:
         """LaTeX or drawn formulas."""
         if self.note is not None:
