@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 from textual import events
+from textual._xterm_parser import XTermParser
 from textual.keys import _character_to_key
 
+from notesqa.config import Settings
 from notesqa.records import Document, Source
+from notesqa.tui.app import NotesApp
 from notesqa.tui.settings_screen import SettingsScreen
 from tests.quoting import quoting
 from tests.test_tui_app import QUESTION, Session, messages_stay, session
@@ -117,6 +120,14 @@ async def test_over_the_greeting_every_letter_is_a_question(tmp_path: Path) -> N
         s.app.ask_screen.talk.focus()
         await s.keys("nay")
         assert s.app.ask_screen.question.value == "nay"
+
+
+def test_a_terminal_tells_alt_with_a_digit_as_such() -> None:
+    """Textual's own table makes "™" of it."""
+    NotesApp(lambda: None, Settings())  # type: ignore[arg-type,return-value]
+    parser = XTermParser()
+    heard = [*parser.feed("\x1b2"), *parser.feed("")]
+    assert [key.key for key in heard if isinstance(key, events.Key)] == ["alt+2"]
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24)], ids=["wide", "narrow"])

@@ -33,7 +33,7 @@ from notesqa.tui.field import cursor_cell
 from notesqa.tui.flow import BLANK, Line, Piece
 from notesqa.tui.hearing import Hearing
 from notesqa.tui.lifeline import Lifeline
-from notesqa.tui.terminal import Terminal, keys_of
+from notesqa.tui.terminal import Terminal, keep_alt_digits, keys_of
 from notesqa.tui.theme import DARK, LIGHT, THEMES, themes_for
 from notesqa.tui.wording import Wording, choose, speak
 
@@ -111,6 +111,7 @@ class NotesApp(Hearing):
         self.settings = settings
         self._notes_factory = notes_factory
         speak(self, words)
+        keep_alt_digits()
         self._interrupted = 0.0
         self._began = 0.0
         self._lifeline = Lifeline(self._draft.flush)

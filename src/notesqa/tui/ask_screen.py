@@ -6,26 +6,23 @@ next question. Escape takes the keys to the answers, where single letters are co
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, ClassVar
 
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
-from textual.screen import Screen
 from textual.widgets import Input
 
-from notesqa.tui.ask_widgets import Answered, QuestionInput
+from notesqa.tui.answer_commands import AnswerCommands
 from notesqa.tui.bars import KeyBar, ProgressBar, StatusBar
 from notesqa.tui.greeting import greeting_lines
-from notesqa.tui.source_pane import SourcePane
 from notesqa.tui.surface import Section, Surface
 from notesqa.tui.wording import Wording, describe, speak
 
 if TYPE_CHECKING:
     from notesqa.records import Citation, Passage
     from notesqa.tui.answers import Exchange
-    from notesqa.tui.app import NotesApp
     from notesqa.tui.note_text import NoteText
 
 _NARROW = 100
@@ -38,7 +35,7 @@ _WITH_ANSWERS = {
 }
 
 
-class AskScreen(Screen[None]):
+class AskScreen(AnswerCommands):
     """The first screen.
 
     One turn is the current one: what is marked in the conversation, and what its commands
@@ -61,18 +58,10 @@ class AskScreen(Screen[None]):
     ]
 
     def __init__(self, words: Wording) -> None:
-        super().__init__()
-        self.words = words
+        super().__init__(words)
         speak(self, words)
-        self.talk = Answered(words, id="talk", max_width=100)
-        cited = Answered(words, id="cited", max_width=110)
-        self.source = SourcePane(words, id="source", surface=cited)
-        self.question = QuestionInput(words)
-        self._sections: dict[int, Section] = {}
-        self._turn = 0
         # Whether the passage that is fetched is to be in front when it comes.
         self._wanted = False
-        self._latex = False
 
     def compose(self) -> ComposeResult:
         """Conversation to the left, source to the right, the line below."""
@@ -83,11 +72,6 @@ class AskScreen(Screen[None]):
             yield self.source
         yield self.question
         yield KeyBar()
-
-    @property
-    def notes_app(self) -> NotesApp:
-        """The app, with its own type."""
-        return cast("NotesApp", self.app)
 
     def on_mount(self) -> None:
         """Begin to type at once."""
@@ -190,18 +174,12 @@ class AskScreen(Screen[None]):
         """Say what Escape and Retry would do now."""
         app = self.notes_app
         describe(self, "stop", self.words("do_halt" if app.answering else "do_stop"))
-        quoting = self._by_model() or not app.exchanges
+        quoting = self.by_model() or not app.exchanges
         for answered in (self.talk, self.source.surface):
             describe(answered, "retry", self.words("do_quoting" if quoting else "do_composing"))
         self.refresh_bindings()
 
     # -- the current turn -----------------------------------------------------------
-
-    @property
-    def exchange(self) -> Exchange | None:
-        """The current turn."""
-        app = self.notes_app
-        return app.exchange(self._turn) or app.latest
 
     def _be_at(self, number: int) -> None:
         """Make a turn the current one, where it is."""
@@ -248,7 +226,7 @@ class AskScreen(Screen[None]):
         if self._turn not in numbers:
             return
         at = max(0, min(len(numbers) - 1, numbers.index(self._turn) + step))
-        self._uncover()
+        self._to_the_answers()
         self.call_after_refresh(self._go, numbers[at])
 
     # -- citations ----------------------------------------------------------------
@@ -303,14 +281,14 @@ class AskScreen(Screen[None]):
         kind, _, rest = link.partition(":")
         if kind == "ask":
             app.ask(rest)
-        elif kind == "literal" and (exchange := app.exchange(int(rest))) is not None:
-            app.ask(exchange.question, llm=exchange.llm, literal=True)
+        elif kind == "literal":
+            self.ask_literally(app.exchange(int(rest)))
         elif kind == "whole" and (exchange := app.exchange(int(rest))) is not None:
             exchange.unfolded = not exchange.unfolded
             self.talk.changed(self._sections[exchange.number])
         elif kind in ("cite", "alt", "passage"):
             self._fetch(link, front=front)
-        elif kind not in ("why", "literal", "whole"):
+        elif kind not in ("why", "whole"):
             app.follow(link, self.source.note)
 
     def _fetch(self, link: str, *, front: bool) -> None:
@@ -408,9 +386,9 @@ class AskScreen(Screen[None]):
         if self.notes_app.answering:
             self.notes_app.stop_answer()
         else:
-            self._uncover()
+            self._to_the_answers()
 
-    def _uncover(self) -> None:
+    def _to_the_answers(self) -> None:
         if self.covered:
             self.remove_class("-source")
             if not self.question.has_focus:
@@ -441,65 +419,6 @@ class AskScreen(Screen[None]):
 
     def _scroll(self, lines: int) -> None:
         self._read.scroll_relative(y=lines, animate=False, immediate=True)
-
-    # -- what can be done with an answer ------------------------------------------------
-
-    def action_again(self) -> None:
-        """Bring the question back to be edited."""
-        if (exchange := self.exchange) is not None:
-            self.question.value = exchange.question
-            self.question.cursor_position = len(exchange.question)
-            self.question.focus()
-
-    def _by_model(self) -> bool:
-        """Whether a model has answered, or would have, had it not failed."""
-        exchange = self.exchange
-        if exchange is None or exchange.answer is None:
-            return bool(exchange and exchange.llm and self.notes_app.signal.model)
-        return exchange.answer.engine != "extractive"
-
-    def action_retry(self) -> None:
-        """Ask the same with the model, or by quoting, whichever it was not."""
-        app = self.notes_app
-        if (exchange := self.exchange) is None:
-            return
-        by_model = self._by_model()
-        if by_model or app.signal.model:
-            app.ask(exchange.question, llm=not by_model, literal=exchange.literal)
-        else:
-            self.notify(self.words("no_model"))
-
-    def action_literal(self) -> None:
-        """Ask the same to the letter, as if nothing had been asked before."""
-        if (exchange := self.exchange) is not None:
-            self.open(f"literal:{exchange.number}")
-
-    def action_copy_answer(self) -> None:
-        """The answer to the clipboard."""
-        exchange = self.exchange
-        text = exchange.answer.text if exchange and exchange.answer else ""
-        self.notes_app.copy(text, "the_answer")
-
-    def action_copy_quote(self) -> None:
-        """The quotation to the clipboard."""
-        self.notes_app.copy(self.source.quote, "the_quote")
-
-    def action_copy_latex(self) -> None:
-        """The formulas of the quotation to the clipboard."""
-        self.notes_app.copy_latex(self.source.quote)
-
-    def action_edit_source(self) -> None:
-        """Open the note in the editor."""
-        if self.source.note is not None:
-            start = self.source.span[0] if self.source.span else 0
-            self.notes_app.edit(self.source.note.document, start)
-
-    def action_toggle_source(self) -> None:
-        """LaTeX or drawn formulas, in the answers and in the note."""
-        self._latex = not self._latex
-        self.talk.changed(*self._sections.values())
-        if self.source.note is not None and self.source.note.show_source != self._latex:
-            self.source.toggle_source()
 
     # -- the line ---------------------------------------------------------------------
 

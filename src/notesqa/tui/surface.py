@@ -159,7 +159,7 @@ class Surface(PictureView, can_focus=True):
         section, start = place
 
         def lines() -> list[int]:
-            return self._owned(section) if start == NO_PLACE else self._lines_of(section, start)
+            return self._owned(section) if start == NO_PLACE else self._lines_at(section, start)
 
         shown = lines()
         # As far down in it as it was: a formula takes several lines, an answer many.
@@ -197,7 +197,7 @@ class Surface(PictureView, can_focus=True):
                     return section, piece.start
         return (self._lines[y][0], NO_PLACE) if 0 <= y < len(self._lines) else None
 
-    def _lines_of(self, section: Section, place: int) -> list[int]:
+    def _lines_at(self, section: Section, place: int) -> list[int]:
         """The lines with what begins at `place`, or last before it."""
         found: list[int] = []
         begins = NO_PLACE
