@@ -102,6 +102,9 @@ async def test_escape_goes_to_and_fro_and_keeps_what_was_typed(tmp_path: Path) -
         await s.press("escape")
         await s.until(lambda: s.app.ask_screen.question.has_focus)
         assert s.app.ask_screen.question.value == "草稿"
+        await s.look()
+        await s.press("f2")
+        await s.until(lambda: s.app.ask_screen.question.has_focus)
 
 
 async def test_a_letter_in_the_answers_is_a_command(tmp_path: Path) -> None:

@@ -292,6 +292,8 @@ class NotesApp(Hearing):
     def action_go(self, place: str) -> None:
         """To a place; the places lie beside one another on the first screen."""
         self._install_others()
+        if place == "ask" and self.screen is self.ask_screen:
+            self.ask_screen.question.focus()
         while len(self.screen_stack) > 1:
             self.pop_screen()
         if place != "ask":
