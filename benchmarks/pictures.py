@@ -49,7 +49,6 @@ async def ask(pilot: Pilot[Any], app: NotesApp) -> None:
     app.ask_screen.question.value = "DDIM 为什么比 DDPM 快？"
     await pilot.press("enter")
     await until(pilot, lambda: app.latest and app.latest.answer)
-    await pilot.press("1")
     await until(pilot, lambda: app.ask_screen.source.note)
 
 

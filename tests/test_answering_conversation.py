@@ -100,6 +100,8 @@ ALONE = [
     "What is a receptive field?", "Is it possible to train BERT on one GPU with mixed precision?",
     "How is mAP computed?", "What are the drawbacks of batch normalization?", "explain the EM algorithm",
     "Why does layer normalization help, and when does it fail?",
+    "xₜ = √ᾱₜ x₀ + √(1−ᾱₜ) ε 这个公式什么意思", "$x_t=\\sqrt{a}$ 这个公式什么意思", "\\frac{a}{b} 它是什么",
+    "What does x_t = sqrt(a) x_0 mean, is it a Gaussian?",
 ]  # fmt: skip
 
 
@@ -125,6 +127,10 @@ def test_the_subject_is_carried_through_several_turns() -> None:
         (["堆排序和归并排序的区别", "前者为什么不稳定"], "哪个更快", ["堆排序和归并排序哪个更快"]),
         (["堆排序的流程"], "第二步具体怎么做", ["堆排序第二步具体怎么做"]),
         (["堆排序的流程", "用什么数据结构"], "它的高度是多少", ["堆排序的高度"]),
+        (["QCO 的学习率是多少"], "那它的缺点呢", ["QCO 的学习率的缺点"]),
+        (["批量大小应该是多大"], "为什么", ["批量大小为什么"]),
+        (["堆排序是谁提出的"], "那它的缺点呢", ["堆排序的缺点"]),
+        (["堆排序"], "它和 $n \\log n$ 有什么关系", ["堆排序和 $n"]),
         (["堆排序的优点"], "会退化吗", ["堆排序会退化吗"]),
         (["什麼是堆排序"], "那沒有遞歸的呢", ["没有递归的", "堆排序"]),
         (["what is heapsort", "how do I implement it"], "and the stable one?", ["stable heapsort"]),

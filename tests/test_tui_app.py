@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from textual import events
 from textual.app import App
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
@@ -81,6 +80,11 @@ class Session:
         await self.press("enter")
         await self.until(lambda: self.app.latest and self.app.latest.state in ("done", "failed"))
 
+    async def look(self) -> None:
+        """The keys to the answers."""
+        await self.press("escape")
+        await self.until(lambda: self.app.ask_screen.talk.has_focus)
+
     async def says(self, text: str) -> None:
         await self.until(lambda: text in self.text)
 
@@ -109,12 +113,6 @@ def messages_stay(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(App, "notify", longer)
 
 
-@pytest.fixture(autouse=True)
-def letters_are_commands(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However fast a test presses one after another."""
-    monkeypatch.setattr("notesqa.tui.ask_screen._ONE_WORD", 0.0)
-
-
 # -- asking ----------------------------------------------------------------------------
 
 
@@ -130,24 +128,12 @@ async def test_an_answer_comes_with_its_passage_beside_it(tmp_path: Path) -> Non
         assert [(a, b) for a, b, _ in marked] == [source.span]
 
 
-async def test_a_question_typed_over_an_answer_loses_no_key(tmp_path: Path) -> None:
-    """An input method hands over several characters at once, with Latin letters among them."""
-    async with session(tmp_path) as s:
-        await s.ask(QUESTION)
-        await s.until(lambda: s.app.ask_screen.talk.has_focus)
-        for character in "森林和 GBDT n1 的区别":
-            key = "space" if character == " " else character
-            s.app.post_message(events.Key(key, character))
-        await s.until(lambda: s.app.ask_screen.question.value.endswith("别"))
-        assert s.app.ask_screen.question.value == "森林和 GBDT n1 的区别"
-        await s.until(lambda: s.app.ask_screen.question.has_focus)
-
-
 async def test_citations_are_walked_with_keys(tmp_path: Path) -> None:
     async with session(tmp_path) as s:
         await s.ask()
         source = s.app.ask_screen.source
         await s.until(lambda: source.note and source.note.document.id == "regularization")
+        await s.look()
         await s.press("n")
         await s.until(lambda: source.note and source.note.document.id == "overfitting")
         await s.press("p")
@@ -178,6 +164,7 @@ async def test_narrow_the_passage_takes_the_place_of_the_answer(tmp_path: Path) 
         await s.ask()
         screen = s.app.ask_screen
         assert not screen.source.display
+        await s.look()
         await s.press("enter")
         await s.until(lambda: screen.source.display and screen.source.note)
         assert not screen.talk.display
@@ -199,6 +186,7 @@ async def test_narrow_every_passage_opened_from_the_answer_is_the_one_that_is_sh
         answer = quoting(*((s.notes.store[name], quote) for name, quote in cited.items()))
         s.notes._answer = lambda *_: answer  # type: ignore[method-assign]
         await s.ask()
+        await s.look()
         for number, quote in enumerate(cited.values(), 1):
             await s.press(str(number))
             await s.until(lambda: s.app.ask_screen.source.display)
@@ -241,6 +229,7 @@ async def test_an_unsupported_sentence_is_marked_with_its_reason(tmp_path: Path)
         await s.ask()
         await s.says("42% 不在引文里")
         assert "⚠" in s.text and "tiny.gguf" in s.text
+        await s.look()
         await s.press("r")  # again, without the model
         await s.until(lambda: len(s.app.exchanges) == 2 and s.app.latest.state == "done")  # type: ignore[union-attr]
         assert s.app.latest.answer.engine == "extractive"  # type: ignore[union-attr]
@@ -364,42 +353,6 @@ async def test_up_recalls_and_a_asks_again_edited(tmp_path: Path) -> None:
         await s.until(lambda: question.value == "DDIM 采样" and question.has_focus)
 
 
-async def test_chinese_typed_on_the_answer_begins_the_next_question(tmp_path: Path) -> None:
-    async with session(tmp_path) as s:
-        await s.ask()
-        assert s.app.ask_screen.talk.has_focus
-        await s.keys("为什么")
-        assert s.app.ask_screen.question.value == "为什么"
-        assert s.app.ask_screen.question.has_focus
-
-
-@pytest.mark.parametrize(
-    "question", ["KL 散度", "AdaBoost", "resnet 的残差", "L1 先验", "3D 卷积", "1x1"]
-)
-async def test_a_word_typed_on_the_answer_begins_the_next_question(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, question: str
-) -> None:
-    """Also where its first letter alone is a command."""
-    monkeypatch.setattr("notesqa.tui.ask_screen._ONE_WORD", PATIENCE)
-    async with session(tmp_path) as s:
-        await s.ask()
-        exchanges = len(s.app.exchanges)
-        await s.keys(question)
-        assert s.app.ask_screen.question.value == question
-        assert s.app.ask_screen.question.has_focus
-        assert len(s.app.exchanges) == exchanges and s.app.screen is s.app.ask_screen
-
-
-async def test_a_letter_by_itself_is_a_command(tmp_path: Path) -> None:
-    async with session(tmp_path) as s:
-        await s.ask()
-        await s.press("v")
-        await s.until(lambda: s.app.screen is not s.app.ask_screen)
-        await s.press("f2", "r")
-        await s.until(lambda: len(s.app.exchanges) == 2)
-        assert s.app.ask_screen.question.value == ""
-
-
 async def test_follow_ups_see_the_turns_before(tmp_path: Path) -> None:
     async with session(tmp_path) as s:
         seen: list[int] = []
@@ -426,6 +379,7 @@ async def test_items_are_stepped_through_and_copied_as_a_list(tmp_path: Path) ->
         s.notes._answer = lambda *_: answer  # type: ignore[method-assign]
         await s.ask("怎么缓解过拟合")
         await s.says("  2. 正则化")
+        await s.look()
         await s.press("n")
         assert s.app.ask_screen.talk.current == "cite:1:2"
         await s.until(lambda: s.app.ask_screen.source.quote == items[1])
@@ -437,6 +391,7 @@ async def test_copying(tmp_path: Path) -> None:
     async with session(tmp_path) as s:
         await s.ask()
         await s.until(lambda: s.app.ask_screen.source.note)
+        await s.look()
         await s.press("y")
         assert s.app.clipboard == s.app.latest.answer.text  # type: ignore[union-attr]
         await s.press("Y")
@@ -461,6 +416,7 @@ async def test_the_editor_opens_at_the_line(
     async with session(tmp_path) as s:
         await s.ask()
         await s.until(lambda: s.app.ask_screen.source.note)
+        await s.look()
         await s.press("e")
         await s.until(lambda: calls)
         assert calls == [["my-editor", "--wait", "+10", str(tmp_path / "corpus/regularization.md")]]
@@ -816,6 +772,7 @@ async def test_keys_are_remapped_and_everything_says_so(tmp_path: Path) -> None:
         await s.press("f2")
         await s.ask()
         await s.until(lambda: s.app.ask_screen.source.note)
+        await s.look()
         await s.press("x")
         await s.until(lambda: s.app.ask_screen.talk.current == "cite:1:2")
         await s.press("f1", "end")

@@ -7,7 +7,7 @@ from pathlib import Path
 from notesqa.config import Settings, TuiSettings
 from notesqa.tui.app import NotesApp
 from notesqa.tui.bars import KeyBar
-from tests.test_tui_stories import until
+from tests.test_tui_stories import ask, until
 from tests.tui_fake import FakeNotes
 
 
@@ -30,7 +30,9 @@ async def test_it_says_what_keys_do_where_the_focus_is(tmp_path: Path) -> None:
     async with shown.run_test(size=(120, 40)) as pilot:
         await until(pilot, lambda: "上次所问" in line(shown))
         assert "下一引用" not in line(shown)
-        shown.ask_screen.talk.focus()
+        await ask(pilot, shown)
+        assert "下一引用" not in line(shown)
+        await pilot.press("escape")
         await until(pilot, lambda: "下一引用" in line(shown))
         assert "上次所问" not in line(shown)
 

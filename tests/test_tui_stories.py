@@ -81,7 +81,7 @@ async def answer(pilot: Pilot[Any], app: NotesApp, notes: FakeNotes) -> None:
 
 async def passage(pilot: Pilot[Any], app: NotesApp, notes: FakeNotes) -> None:
     await ask(pilot, app)
-    await pilot.press("1")
+    await pilot.press("escape", "1")
     await until(pilot, lambda: app.ask_screen.source.note)
 
 
@@ -90,7 +90,7 @@ async def listed(pilot: Pilot[Any], app: NotesApp, notes: FakeNotes) -> None:
     notes.store[LIMITS.id] = LIMITS
     notes._answer = lambda *_: answer  # type: ignore[method-assign]
     await ask(pilot, app)
-    await pilot.press("n")
+    await pilot.press("escape", "n")
     await until(pilot, lambda: True)
 
 

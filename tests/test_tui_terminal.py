@@ -132,6 +132,8 @@ def test_ask_cite_read_search_rebuild_history_quit(terminal: Terminal, home: Pat
     terminal.says("3 篇", "提交 1")
     terminal.send("随机失活等价于什么" + ENTER)
     terminal.says("集成许多子网络", "[1] 随机失活", "corpus/dropout.md:")
+    terminal.send(ESCAPE)
+    terminal.says("下一引用")
     terminal.send("v")  # the whole note
     terminal.says("▌ 推断", "1 − p", "前进")
     terminal.send("\t" + ENTER)  # the link in it

@@ -29,6 +29,8 @@ PRONOUN = re.compile(
     r"(?:方法|算法|模型|损失函数|损失|函数|网络|技术|公式|概念|结构|指标|机制|策略|思路|做法|框架|模块)|"
     r"这(?=里的|样做|么做|篇|是|和|跟|与|为什么|有什么|怎么|如何)|(?<![与尤极及])其(?=[缺优特不局原作公目损定区核主好坏])"
 )
+# What a pronoun after it is about: $x_t$, \\alpha, x = 3, √, xₜ.
+_FORMULA = re.compile(r"\$[^$]+\$|\\[A-Za-z(\[]|[=≈≤≥∝∑∏∫√∂∇ₐ-ₜ₀-₉]|[A-Za-z][_^][\w{]")
 _POSITION = re.compile(r"前者|后者")
 _BOTH = re.compile(r"两者|二者|它俩|这两个|这俩|他们俩|双方")
 _COMPARE = re.compile(
@@ -104,7 +106,7 @@ _ZH_ASKING = re.compile(
 _ZH_TAIL = re.compile(
     rf"(?:的)?(?:主要|具体|核心|常见|不同)?的?(?:(?:{_ASPECT})(?:(?:和|与|及|、)(?:{_ASPECT}))*)?"
     r"(?:(?:到底|究竟|一般|通常|主要|分别|各自|都|又|会|能|可以|应该|需要|要)?"
-    r"(?:是什么(?:意思|样的)?|[用取选设]的?(?:是)?(?:什么|多少|多大|哪|几)|指的?是?什么|是指什么|是啥|有哪些|有什么|包括什么|包括哪些|分为|怎么|如何|怎样|为什么|为何|"
+    r"(?:是什么(?:意思|样的)?|是(?:多少|多大|多高|多快|几|谁|哪)|[用取选设]的?(?:是)?(?:什么|多少|多大|哪|几)|指的?是?什么|是指什么|是啥|有哪些|有什么|包括什么|包括哪些|分为|怎么|如何|怎样|为什么|为何|"
     r"等价于|等于|相当于|多少|多大|几[个种层步类]|属于|吗|呢|谁|何时|哪|比.+?[快慢好差高低大小强弱多少]|起什么|做什么|干什么|解决|"
     r"适合|用来|用于|好在|优于|取|能否|能不能|是否|是不是|可以|会不会).*)?$"
 )
@@ -172,6 +174,8 @@ def _pronoun_alone(text: str) -> bool:
     if match is None:
         return False
     before = text[: match.start()]
+    if _FORMULA.search(before):
+        return False  # 「x = √a y 这个公式什么意思」
     # 「ResNet 为什么有效，它解决了什么」: the subject stands in the question itself.
     return not (
         re.search(r"[A-Za-z]{2,}|[\u4e00-\u9fff]{3,}", before)
@@ -184,6 +188,8 @@ def _refers(text: str) -> bool:
     if match is None:
         return False
     before = text[: match.start()]
+    if _FORMULA.search(before):
+        return False
     if (
         re.match(r"(?:is|was|does|can|will) it\b", text, re.IGNORECASE)
         and " to " in text[:40]

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from notesqa.tui.markdown import Block
 
 State = Literal["searching", "writing", "done", "failed"]
+_QUESTION_LINES = 5
 _MARK = re.compile(r"\[(\d{1,3})\]")
 
 
@@ -30,6 +31,8 @@ class Exchange:
         number: of the request; unique while the app runs.
         wording: the question as it was searched, when it differs.
         changed: numbers of citations whose note has changed since.
+        literal: it is searched to the letter, whatever was asked before.
+        unfolded: a long question is shown whole.
     """
 
     number: int
@@ -47,6 +50,13 @@ class Exchange:
     seconds: float = 0.0
     conversation_id: int | None = None
     asked_at: str = field(default="")
+    literal: bool = False
+    unfolded: bool = False
+
+    @property
+    def reworded(self) -> bool:
+        """Whether something else was searched than was asked."""
+        return bool(self.wording) and self.wording != self.question
 
     def citation(self, n: int, *, alternative: bool = False) -> Citation | None:
         """The citation with number `n`, of the answer or of its alternative."""
@@ -80,18 +90,40 @@ class Exchange:
         return (self.answer.passages or self.passages)[:3]
 
 
-def exchange_lines(exchange: Exchange, cells: int, words: Wording) -> list[Line]:
-    """The lines of a question and its answer."""
-    mark = Piece("▌ ", "brand")
-    question = Piece(safe(" ".join(exchange.question.split()), newlines=False), "question")
-    lines = wrap([question], cells, first=[mark], rest=[mark])
+def exchange_lines(
+    exchange: Exchange, cells: int, words: Wording, *, current: bool = True, latex: bool = False
+) -> list[Line]:
+    """The lines of a question and its answer.
+
+    Args:
+        current: it is the turn that commands are about.
+        latex: show the LaTeX of formulas.
+    """
+    lines = _question(exchange, cells, words, "brand" if current else "rule")
     lines[0] = Line(lines[0].pieces, anchor=f"turn:{exchange.number}")
-    if exchange.wording and exchange.wording != exchange.question:
-        note = f"{words('searched_as')}: {safe(exchange.wording, newlines=False)}"
-        lines += wrap([Piece(note, "dim")], cells, first=[Piece("  ")], rest=[Piece("  ")])
+    if exchange.reworded:
+        told = words("searched_as", text=safe(exchange.wording, newlines=False))
+        pieces = [Piece(f"{told}  ", "dim")]
+        literal = words("search_literally")
+        pieces.append(Piece(literal, "link", solid=True, link=f"literal:{exchange.number}"))
+        lines += wrap(pieces, cells, first=[Piece("  ")], rest=[Piece("  ")])
     lines.append(BLANK)
-    lines += [_indented(line) for line in _body(exchange, max(8, cells - 2), words)]
+    lines += [_indented(line) for line in _body(exchange, max(8, cells - 2), words, latex)]
     return [*lines, BLANK]
+
+
+def _question(exchange: Exchange, cells: int, words: Wording, mark: str) -> list[Line]:
+    """The question; of a long one the beginning, for the answer is what one wants to see."""
+    text = safe(" ".join(exchange.question.split()), newlines=False)
+    bar = [Piece("▌ ", mark)]
+    lines = wrap([Piece(text, "question")], cells, first=bar, rest=bar)
+    if len(lines) > _QUESTION_LINES + 1:
+        told = Piece(
+            words("folded", n=len(text)), "link", solid=True, link=f"whole:{exchange.number}"
+        )
+        kept = lines if exchange.unfolded else lines[:_QUESTION_LINES]
+        lines = [*kept, *wrap([told], cells, first=bar, rest=bar)]
+    return lines
 
 
 def _indented(line: Line) -> Line:
@@ -102,18 +134,20 @@ def _indented(line: Line) -> Line:
     return Line((indent, *line.pieces), line.fill, line.anchor, spot)
 
 
-def _body(exchange: Exchange, cells: int, words: Wording) -> list[Line]:
+def _body(exchange: Exchange, cells: int, words: Wording, latex: bool) -> list[Line]:
     if exchange.state == "failed" and exchange.error is not None:
         return error_lines(exchange.error, cells, words)
     if exchange.answer is not None:
         failed = error_lines(exchange.error, cells, words) if exchange.error else []
-        return [*failed, *[BLANK][: len(failed)], *_answer(exchange, exchange.answer, cells, words)]
+        said = _answer(exchange, exchange.answer, cells, words, latex)
+        return [*failed, *[BLANK][: len(failed)], *said]
     lines: list[Line] = []
     if exchange.text:
         from notesqa.tui.layout import lay_out
         from notesqa.tui.markdown import blocks_of
 
-        lines += lay_out(_chipped(blocks_of(exchange.text), exchange.number), cells)
+        blocks = _chipped(blocks_of(exchange.text, show_source=latex), exchange.number)
+        lines += lay_out(blocks, cells, show_source=latex)
         lines.append(BLANK)
     told = exchange.waiting_for or words("writing" if exchange.passages else "searching")
     return [*lines, *wrap([Piece(f"∿ {told}", "dim")], cells)]
@@ -129,8 +163,10 @@ def error_lines(error: NotesqaError, cells: int, words: Wording) -> list[Line]:
     return lines
 
 
-def _answer(exchange: Exchange, answer: Answer, cells: int, words: Wording) -> list[Line]:
-    lines = _said(exchange, answer, "cite", cells, words)
+def _answer(
+    exchange: Exchange, answer: Answer, cells: int, words: Wording, latex: bool
+) -> list[Line]:
+    lines = _said(exchange, answer, "cite", cells, words, latex)
     if exchange.nearby:
         lines += [BLANK, Line((Piece(words("nearby"), "dim"),))]
         for passage in exchange.nearby:
@@ -139,12 +175,12 @@ def _answer(exchange: Exchange, answer: Answer, cells: int, words: Wording) -> l
             lines.append(_entry(text, safe(passage.source, newlines=False), link, cells))
     if answer.alternative is not None:
         lines += [BLANK, *wrap([Piece(f"≈ {words('alternative')}", "warning")], cells), BLANK]
-        lines += _said(exchange, answer.alternative, "alt", cells, words)
+        lines += _said(exchange, answer.alternative, "alt", cells, words, latex)
     return [*lines, BLANK, Line((Piece(clip(_colophon(answer, words), cells), "dim"),))]
 
 
 def _said(
-    exchange: Exchange, answer: Answer, scheme: str, cells: int, words: Wording
+    exchange: Exchange, answer: Answer, scheme: str, cells: int, words: Wording, latex: bool
 ) -> list[Line]:
     """The sentences of an answer, what is doubtful about them, and what they cite."""
     from notesqa.tui.layout import lay_out
@@ -162,7 +198,8 @@ def _said(
         lines.append(BLANK)
     known = {c.n for c in answer.citations}
     prefix = f"{scheme}:{exchange.number}"
-    lines += lay_out(answer_blocks(paragraphs(answer), known, prefix), cells)
+    blocks = answer_blocks(paragraphs(answer), known, prefix, show_source=latex)
+    lines += lay_out(blocks, cells, show_source=latex)
     doubts = [s for s in answer.sentences if not s.supported]
     if doubts and not answer.refused:
         lines.append(BLANK)
@@ -174,14 +211,18 @@ def _said(
 
 
 def answer_blocks(
-    paragraphs: Iterable[Paragraph], known: Iterable[int], prefix: str
+    paragraphs: Iterable[Paragraph],
+    known: Iterable[int],
+    prefix: str,
+    *,
+    show_source: bool = False,
 ) -> list[Block]:
     """The sentences as blocks, each followed by its chips; an item hangs below its marker."""
     known = set(known)
     blocks: list[Block] = []
     count = 0
     for paragraph in paragraphs:
-        found = _run_on(paragraph.sentences, count, known, prefix)
+        found = _run_on(paragraph.sentences, count, known, prefix, show_source)
         blocks += _hung(found, paragraph) if paragraph.marker else found
         count += len(paragraph.sentences)
     # The places are those of the sentences, which nothing refers to.
@@ -189,7 +230,11 @@ def answer_blocks(
 
 
 def _run_on(
-    sentences: Sequence[Sentence], count: int, known: Collection[int], prefix: str
+    sentences: Sequence[Sentence],
+    count: int,
+    known: Collection[int],
+    prefix: str,
+    show_source: bool,
 ) -> list[Block]:
     """Sentences of one paragraph, `count` before them; plain ones run on."""
     from notesqa.tui.markdown import Block, blocks_of
@@ -197,7 +242,7 @@ def _run_on(
     blocks: list[Block] = []
     ended = False
     for index, sentence in enumerate(sentences, count):
-        found = blocks_of(sentence.text)
+        found = blocks_of(sentence.text, show_source=show_source)
         chips = [
             Piece(f"[{n}]", "chip", solid=True, link=f"{prefix}:{n}")
             for n in sentence.citations

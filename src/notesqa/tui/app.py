@@ -33,7 +33,7 @@ from notesqa.tui.field import cursor_cell
 from notesqa.tui.flow import BLANK, Piece
 from notesqa.tui.hearing import Hearing
 from notesqa.tui.lifeline import Lifeline
-from notesqa.tui.terminal import Terminal, keys_of
+from notesqa.tui.terminal import Terminal, keep_alt_digits, keys_of
 from notesqa.tui.theme import DARK, LIGHT, THEMES, themes_for
 from notesqa.tui.wording import Wording, choose, speak
 
@@ -109,6 +109,7 @@ class NotesApp(Hearing):
         self.settings = settings
         self._notes_factory = notes_factory
         speak(self, words)
+        keep_alt_digits()
         self._interrupted = 0.0
         self._began = 0.0
         self._lifeline = Lifeline(self._draft.flush)
@@ -173,7 +174,7 @@ class NotesApp(Hearing):
     def cursor_position(self) -> Offset:
         """Where the terminal's own cursor is put: an input method shows its candidates there.
 
-        Chinese that is typed over an answer goes into the line below it.
+        What is typed over an answer goes into the line below it.
         """
         focused, screen = self.focused, self.screen
         if isinstance(screen, AskScreen) and not isinstance(focused, Input):
@@ -291,6 +292,8 @@ class NotesApp(Hearing):
         self._install_others()
         if place == "ask" and self.is_empty:
             place = "welcome"
+        elif place == "ask" and self.screen is self.ask_screen:
+            self.ask_screen.question.focus()
         while len(self.screen_stack) > 1:
             self.pop_screen()
         if place != "ask":
@@ -325,8 +328,8 @@ class NotesApp(Hearing):
         self.ask(question)
         return True
 
-    def ask(self, question: str, *, llm: bool = True) -> None:
-        """Ask a question in this conversation."""
+    def ask(self, question: str, *, llm: bool = True, literal: bool = False) -> None:
+        """Ask a question in this conversation; as if it were the first, if `literal`."""
         if self.answering:
             self.notify(self.words("busy"), timeout=2)
             return
@@ -335,11 +338,13 @@ class NotesApp(Hearing):
         from notesqa.tui.desk import Request
 
         self._number += 1
-        exchange = Exchange(self._number, question, llm)
+        exchange = Exchange(self._number, question, llm, literal=literal)
         if not self._warm:
             exchange.waiting_for = self.words("first_wait")
         history = tuple(
-            Turn(e.question, e.answer) for e in self.exchanges if e.answer and not e.answer.stopped
+            Turn(e.question, e.answer)
+            for e in self.exchanges
+            if e.answer and not e.answer.stopped and not literal
         )
         self.exchanges.append(exchange)
         # At once: what was asked is not lost, however soon this process is killed.
@@ -363,7 +368,6 @@ class NotesApp(Hearing):
         self.exchanges = []
         self.conversation_id = None
         self.action_go("ask")
-        self.ask_screen.remove_class("-source")
         self.ask_screen.show_conversation()
         self.ask_screen.question.focus()
 
@@ -409,6 +413,10 @@ class NotesApp(Hearing):
             return
         if isinstance(event, events.Key) and event.is_printable:
             self._typed = time.monotonic()
+        if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            screen = self.screen
+            if isinstance(screen, AskScreen):
+                screen.make_way(event)
         await super().on_event(event)
 
     def action_digest(self) -> None:
@@ -483,23 +491,26 @@ class NotesApp(Hearing):
         if isinstance(self.screen, Page):
             self.screen.dismiss("")
             return
-        here: list[Entry] = []
-        anywhere: list[Entry] = []
+        parts: dict[str, list[Entry]] = {"here": [], "answers": [], "anywhere": []}
         seen: set[tuple[str, str]] = set()
+
+        def tell(binding: Binding, part: str) -> None:
+            told = binding.description, binding.action
+            if self.words.is_ours(binding.description) and told not in seen:
+                seen.add(told)
+                key = self.get_key_display(binding)
+                parts[part].append(key_lines(key, binding.description, binding.id or ""))
+
         for active in self.screen.active_bindings.values():
-            binding = active.binding
-            key = self.get_key_display(binding)
-            if (
-                not self.words.is_ours(binding.description)
-                or (binding.description, binding.action) in seen
-            ):
-                continue
-            seen.add((binding.description, binding.action))
-            line = key_lines(key, binding.description, binding.id or "")
-            (anywhere if active.node is self else here).append(line)
-        lines: list[Entry] = [(Piece(self.words("keys_here"), "heading-3"),), *here, BLANK]
-        lines += [(Piece(self.words("keys_anywhere"), "heading-3"),), *anywhere]
-        lines += [BLANK, (Piece(self.words("search_hint"), "dim"),)]
+            tell(active.binding, "anywhere" if active.node is self else "here")
+        if isinstance(self.screen, AskScreen) and isinstance(self.focused, Input):
+            for binding in self.screen.answers_keys():
+                tell(binding, "answers")
+        lines: list[Entry] = []
+        for part, rows in parts.items():
+            if rows:
+                lines += [(Piece(self.words(f"keys_{part}"), "heading-3"),), *rows, BLANK]
+        lines.append((Piece(self.words("search_hint"), "dim"),))
         lines.append((Piece(self.words("keys_hint"), "dim"),))
         self.push_screen(Page(self.words("help"), lines))
 
@@ -523,7 +534,7 @@ def _other_screens() -> dict[str, Callable[[Wording], Screen[Any]]]:
 
 def action_names() -> set[str]:
     """Every action whose key can be set in `[tui.keys]`."""
-    from notesqa.tui.ask_screen import Answered, QuestionInput
+    from notesqa.tui.ask_widgets import Answered, QuestionInput
 
     owners: tuple[Any, ...] = (
         NotesApp,

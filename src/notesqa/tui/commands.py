@@ -15,7 +15,7 @@ from textual.dom import DOMNode
 from textual.types import IgnoreReturnCallbackType
 
 from notesqa.text.terminal import safe
-from notesqa.tui.ask_screen import Answered
+from notesqa.tui.ask_widgets import Answered
 from notesqa.tui.surface import Surface
 
 if TYPE_CHECKING:
@@ -26,8 +26,24 @@ _NAME_CELLS = 24
 _NOT_LISTED = {"submit", "recall", "palette"}
 # What people want most, by the ids of the bindings; the rest comes after it, leaving last.
 _FIRST = (
-    *("new_conversation", "copy_answer", "whole_note", "ask_again", "retry", "open_citation"),
-    *("ask_this", "open_result", "explain", "copy_passage", "copy_quote", "copy_latex"),
+    *(
+        "new_conversation",
+        "copy_answer",
+        "whole_note",
+        "ask_again",
+        "retry",
+        "ask_literally",
+        "look",
+    ),
+    *(
+        "open_citation",
+        "ask_this",
+        "open_result",
+        "explain",
+        "copy_passage",
+        "copy_quote",
+        "copy_latex",
+    ),
     *("open_conversation", "export", "rename", "delete", "undo"),
     *("outline", "read_back", "read_forward", "read_copy", "read_latex", "read_source"),
     *("search", "read", "history", "ask", "rebuild", "cancel", "digest"),
@@ -44,7 +60,8 @@ class Commands(Provider):
         app = cast("NotesApp", self.app)
         seen: set[str] = set()
         for binding, node in sorted(self._bindings_here(), key=lambda found: _rank(found[0])):
-            if binding.id in _NOT_LISTED or binding.description in seen:
+            # What has no name of its own is one of several: "1–9".
+            if not binding.id or binding.id in _NOT_LISTED or binding.description in seen:
                 continue
             if app.words.is_ours(binding.description) and self._makes_sense(binding, node):
                 seen.add(binding.description)
@@ -62,11 +79,17 @@ class Commands(Provider):
     def _bindings_here(self) -> Iterator[tuple[Binding, DOMNode]]:
         """What works where the focus is, and then what works on the answers of this screen."""
         for active in self.screen.active_bindings.values():
-            if active.enabled:
+            if active.enabled and self._possible(active.binding):
                 yield active.binding, active.node
         for surface in self.screen.query(Surface):
             for _, binding in surface._bindings:
-                yield binding, surface
+                if self._possible(binding):
+                    yield binding, surface
+
+    def _possible(self, binding: Binding) -> bool:
+        """Whether the screen below, which Textual does not ask, can do it now."""
+        namespace, _, name = binding.action.partition("(")[0].rpartition(".")
+        return namespace != "screen" or bool(self.screen.check_action(name, ()))
 
     async def discover(self) -> Hits:
         """All of them, before anything is typed."""

@@ -23,6 +23,7 @@ from notesqa.tui.wording import Wording
 if TYPE_CHECKING:
     from notesqa.tui.told import IndexDone
 
+_KEY_CELLS = 11
 _TOLD_CELLS = 22
 
 
@@ -136,12 +137,12 @@ def key_lines(key: str, does: str, name: str) -> Callable[[int], list[Line]]:
     """What a key does and what it is called in the settings: beside, or else below, that."""
 
     def lay_out(width: int) -> list[Line]:
-        head = Piece(f"{key:>6}  ", "accent")
+        head = Piece(pad(key, _KEY_CELLS), "accent")
         column = max(_TOLD_CELLS, cell_len(does) + 2)
         if cell_len(head.text) + column + cell_len(name) <= width:
             return [Line((head, Piece(pad(does, column)), Piece(name, "dim")))]
-        lines = wrap([Piece(does)], width, first=[head], rest=[Piece(" " * 8)])
-        below = [Piece(" " * 8)]
+        below = [Piece(" " * _KEY_CELLS)]
+        lines = wrap([Piece(does)], width, first=[head], rest=below)
         return lines + (wrap([Piece(name, "dim")], width, first=below, rest=below) if name else [])
 
     return lay_out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from textual import events
 from textual.geometry import Offset, Size
 from textual.reactive import Reactive
 from textual.widget import Widget
@@ -20,6 +21,14 @@ class Field(Input):
     def __init__(self, value: str | None = None, **more: Any) -> None:
         super().__init__(value, select_on_focus=False, compact=True, **more)
         self.cursor_blink = False
+
+    def _on_paste(self, event: events.Paste) -> None:
+        """Take in all lines, as one: Textual's own drops those after the first."""
+        event.stop()
+        event.prevent_default()
+        lines = (line.strip() for line in event.text.splitlines())
+        if text := " ".join(line for line in lines if line):
+            self.replace(text, *self.selection)
 
 
 def cursor_cell(focused: Widget | None) -> Offset | None:

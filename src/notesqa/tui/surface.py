@@ -7,7 +7,8 @@ quotation or a matched word is shown.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -23,6 +24,22 @@ from notesqa.tui.inks import ink
 from notesqa.tui.picture_view import PictureView
 
 __all__ = ["Section", "Surface"]
+
+
+@dataclass(slots=True)
+class _Kept:
+    """What stays in sight when the size changes.
+
+    Attributes:
+        find: the line that it is at; None where there is none.
+        margin: lines above it.
+        shape: of what is shown since it was put there. Scrolling in the same shape is
+            somebody's own; it is then not kept any more.
+    """
+
+    find: Callable[[], int | None]
+    margin: int
+    shape: tuple[object, ...] = ()
 
 
 class Surface(PictureView, can_focus=True):
@@ -56,8 +73,7 @@ class Surface(PictureView, can_focus=True):
         super().__init__(id=id, classes=classes)
         self.max_width = max_width
         self.current = ""
-        # What to bring into view once there is room to lay it out.
-        self._awaited: tuple[Section, int, int] | None = None
+        self._kept: _Kept | None = None
         self._styles: dict[tuple[str, str], Style] = {}
         # The same over the style of the widget, and what both were worked out for.
         self._inked: dict[tuple[str, str], Style] = {}
@@ -68,15 +84,18 @@ class Surface(PictureView, can_focus=True):
     def show(self, sections: Sequence[Section], *, keep_scroll: bool = False) -> None:
         """Replace everything."""
         self.sections = list(sections)
-        self._awaited = None
+        self._kept = None
         self._lay_out()
         if not keep_scroll:
             self.scroll_to(y=0, animate=False, immediate=True)
 
-    def changed(self, section: Section) -> None:
-        """`section` has other lines now; it stays where it is."""
-        section.width = -1
+    def changed(self, *sections: Section) -> None:
+        """These have other lines now; they stay where they are."""
+        for section in sections:
+            section.width = -1
         self._lay_out()
+        if self._kept is not None:
+            self._kept.shape = self._shape
 
     @property
     def text_width(self) -> int:
@@ -105,21 +124,70 @@ class Surface(PictureView, can_focus=True):
         return sum(len(section.lay_out(max(8, room))) for section in self.sections)
 
     def on_resize(self, event: events.Resize) -> None:
-        """Lay out anew for another width, with the same text at the top."""
+        """Lay out anew for another width, with the same text in sight."""
         del event
         self.measure_cells()
-        if self.text_width == self._laid_out_for:
-            return
-        top = self.place_at(round(self.scroll_y))
-        at_end = bool(self._lines) and self.is_vertical_scroll_end
-        self._lay_out()
-        if self._awaited is not None:
-            awaited, self._awaited = self._awaited, None
-            self.scroll_to_place(*awaited)
-        elif at_end:
+        kept = self._kept
+        at_end = kept is None and bool(self._lines) and self.is_vertical_scroll_end
+        if kept is None and not at_end:
+            kept = self._top()
+        if self.text_width != self._laid_out_for:
+            self._lay_out()
+        if at_end:
             self.scroll_end(animate=False, immediate=True)
-        elif top is not None:
-            self.scroll_to(y=self._line_of(*top), animate=False, immediate=True)
+        elif kept is not None:
+            self._put(kept)
+
+    def watch_scroll_y(self, old_value: float, new_value: float) -> None:
+        """Keep no more what somebody has scrolled away from."""
+        super().watch_scroll_y(old_value, new_value)
+        if self._kept is not None:
+            if self._kept.shape == self._shape:
+                self._kept = None
+            else:
+                self._kept.shape = self._shape
+
+    @property
+    def _shape(self) -> tuple[object, ...]:
+        return (self.size, self._laid_out_for, len(self._lines))
+
+    def _top(self) -> _Kept | None:
+        """What is at the top."""
+        y = round(self.scroll_y)
+        if (place := self.place_at(y)) is None:
+            return None
+        section, start = place
+
+        def lines() -> list[int]:
+            return self._owned(section) if start == NO_PLACE else self._lines_at(section, start)
+
+        shown = lines()
+        # As far down in it as it was: a formula takes several lines, an answer many.
+        share = max(0, y - shown[0]) / len(shown) if shown else 0.0
+
+        def find() -> int | None:
+            now = lines()
+            return now[0] + round(share * len(now)) if now else None
+
+        return _Kept(find, 0)
+
+    def _put(self, kept: _Kept) -> None:
+        """Scroll to it, and keep it there; be it when there is room to lay it out."""
+        self._kept = kept
+        kept.shape = ()
+        if self._laid_out_for < 0:
+            return
+        if (y := kept.find()) is not None:
+            self.scroll_to_line(y, margin=kept.margin)
+        kept.shape = self._shape
+
+    def _owned(self, section: Section) -> list[int]:
+        return [y for y, (owner, _) in enumerate(self._lines) if owner is section]
+
+    def in_sight(self) -> list[tuple[Section, Line]]:
+        """The lines that are in sight."""
+        top = round(self.scroll_y)
+        return self._lines[top : top + self.size.height]
 
     def place_at(self, y: int) -> tuple[Section, int] | None:
         """Section and source place of the first placed text at or below line `y`."""
@@ -129,16 +197,17 @@ class Surface(PictureView, can_focus=True):
                     return section, piece.start
         return (self._lines[y][0], NO_PLACE) if 0 <= y < len(self._lines) else None
 
-    def _line_of(self, section: Section, place: int) -> int:
-        best = 0
+    def _lines_at(self, section: Section, place: int) -> list[int]:
+        """The lines with what begins at `place`, or last before it."""
+        found: list[int] = []
+        begins = NO_PLACE
         for y, (owner, line) in enumerate(self._lines):
-            if owner is not section:
+            start = next((p.start for p in line.pieces if p.start != NO_PLACE), NO_PLACE)
+            if owner is not section or start == NO_PLACE or start > place:
                 continue
-            best = best or y
-            starts = [p.start for p in line.pieces if p.start != NO_PLACE]
-            if starts and starts[0] <= place:
-                best = y
-        return best
+            found = [*found, y] if start == begins else [y]
+            begins = start
+        return found
 
     # -- finding and scrolling ---------------------------------------------------
 
@@ -157,24 +226,20 @@ class Surface(PictureView, can_focus=True):
         self.scroll_to(y=max(0, y - margin), animate=False, immediate=True, force=True)
 
     def scroll_to_place(self, section: Section, start: int, end: int) -> None:
-        """Bring a span of the source into view, be it when that is laid out."""
-        if self._laid_out_for < 0:
-            self._awaited = (section, start, end)
-            return
-        y = self.line_at_place(section, start, end)
-        if y is not None:
-            self.scroll_to_line(y)
+        """Bring a span of the source into view, and keep it there until it is scrolled."""
+        self._put(_Kept(lambda: self.line_at_place(section, start, end), 3))
 
     def scroll_to_anchor(self, anchor: str) -> None:
-        """Bring the line that carries `anchor` into view."""
-        for y, (_, line) in enumerate(self._lines):
-            if line.anchor == anchor:
-                self.scroll_to_line(y, margin=0)
-                return
+        """Bring the line that carries `anchor` to the top, and keep it there likewise."""
+
+        def find() -> int | None:
+            return next((y for y, (_, ln) in enumerate(self._lines) if ln.anchor == anchor), None)
+
+        self._put(_Kept(find, 0))
 
     def show_section(self, section: Section) -> None:
         """Bring the whole of `section` into view, as far as it fits."""
-        owned = [y for y, (owner, _) in enumerate(self._lines) if owner is section]
+        owned = self._owned(section)
         if not owned:
             return
         top, height = round(self.scroll_y), self.size.height

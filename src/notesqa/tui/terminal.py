@@ -195,6 +195,19 @@ def keys_of(typed: str) -> Iterator[Message]:
         yield from XTermParser().feed(typed)
 
 
+def keep_alt_digits() -> None:
+    """Have Alt+1 to Alt+9 told as such.
+
+    Textual reads them as what Option types on a Mac (Alt+2 as a trademark sign), for the sake
+    of one terminal that does not send that itself.
+    """
+    from textual._ansi_sequences import ANSI_SEQUENCES_KEYS
+
+    known = cast("dict[str, object]", ANSI_SEQUENCES_KEYS)
+    for digit in "123456789":
+        known.pop(f"\x1b{digit}", None)
+
+
 def cell_of(fd: int) -> Cell | None:
     """The size of a cell as the system knows it; None when it does not."""
     try:

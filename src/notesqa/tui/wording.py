@@ -44,7 +44,9 @@ _WORDS: dict[str, tuple[str, str]] = {
     "nearby": ("最接近的段落", "Nearest passages"),
     "unsupported": ("引文没有这样说", "not borne out by what it cites"),
     "changed_note": ("笔记已改动", "the note has changed"),
-    "searched_as": ("按此检索", "searched as"),
+    "searched_as": ("按此检索：{text}", "searched as: {text}"),
+    "search_literally": ("按原话检索", "search it as typed"),
+    "folded": ("…共 {n} 字", "… {n} characters in all"),
     "seconds": ("{n} 秒", "{n} s"),
     "first_wait": ("正在装载索引，稍候即答", "loading the index; the answer follows"),
     "empty_ask": ("收到 {n} 篇笔记。问一个问题吧。", "{n} notes received. Ask a question."),
@@ -180,6 +182,7 @@ _WORDS: dict[str, tuple[str, str]] = {
         "no GGUF file found: notesqa model pull fetches one, notesqa model use names a server",
     ),
     "keys_here": ("在这里", "Here"),
+    "keys_answers": ("在回答和原文里（Esc 进入）", "In the answers and the passage (Esc)"),
     "keys_anywhere": ("在任何地方", "Anywhere"),
     "fill_keys": ("回车确定 · Esc 取消", "Enter keeps it · Esc leaves it"),
     "keys_hint": (
@@ -242,6 +245,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     "do_theme": ("切换明暗", "Dark or light"),
     "do_new": ("新对话", "New conversation"),
     "do_stop": ("返回", "Back"),
+    "do_halt": ("停止", "Stop"),
+    "do_look": ("看引用", "Citations"),
+    "do_cite": ("打开引用", "Open a citation"),
+    "do_scroll": ("翻看", "Scroll"),
     "do_interrupt": ("停止；再按退出", "Stop; again: quit"),
     "do_next": ("下一引用", "Next citation"),
     "do_previous": ("上一引用", "Previous citation"),
@@ -252,7 +259,9 @@ _WORDS: dict[str, tuple[str, str]] = {
     "do_copy_quote": ("复制引文", "Copy the quotation"),
     "do_copy_latex": ("复制公式", "Copy the formulas"),
     "do_again": ("改一改再问", "Ask again, edited"),
-    "do_retry": ("重答", "Retry"),
+    "do_quoting": ("改用摘录", "Quote only"),
+    "do_composing": ("改用模型", "With the model"),
+    "do_literal": ("按原话检索", "As typed"),
     "do_editor": ("编辑", "Edit"),
     "do_source": ("公式源码", "LaTeX source"),
     "do_explain": ("得分", "Scores"),
@@ -314,6 +323,15 @@ def choose(setting: str = "", environ: Mapping[str, str] | None = None) -> Wordi
         plain = named.partition(".")[0].partition("_")[0].lower()
         setting = "zh" if plain in ("", "c", "posix", "zh") else "en"
     return Wording("zh" if setting.lower().startswith("zh") else "en")
+
+
+def describe(node: DOMNode, name: str, description: str) -> None:
+    """Say of the binding with the id `name` what it does now."""
+    bindings = node._bindings.key_to_bindings
+    for key, several in bindings.items():
+        bindings[key] = [
+            replace(b, description=description) if b.id == name else b for b in several
+        ]
 
 
 def speak(node: DOMNode, words: Wording) -> None:
