@@ -205,7 +205,7 @@ def test_in_a_small_window_and_sixteen_colours(home: Path, monkeypatch: pytest.M
         small.says("提交 1")
         small.send("随机失活等价于什么" + ENTER)
         small.says("[1] 随机失活")
-        small.send("1")
+        small.send(ESCAPE + "1")  # Alt+1
         small.says("训练时以概率 p 把神经元置零")
         assert b"\x1b[38;2;" not in small.raw and b";48;2;" not in small.raw
         # The quotation is underlined, so that it can be told without colour.
