@@ -42,5 +42,5 @@ def test_how_many_more_is_told_in_the_language_of_the_screen() -> None:
     brief = replace(report(203, 203), replaced=pairs).brief()
     lines = digest(IndexDone(brief, [], cast("Any", None)), Wording("zh"))
     shown = [(line if isinstance(line, Line) else Line(line)).text for line in lines]
-    assert {"… 还有 3 个", "… → 还有 3 个", "✗ …: 还有 3 个"} <= set(shown)
+    assert {"… 还有 3 个", "… → 还有 3 个", "✗ …：还有 3 个"} <= set(shown)
     assert not any("more" in text for text in shown)
