@@ -793,6 +793,35 @@ def test_it_stays_exact_through_changes(
             assert_exact(again, there, query, 8)
 
 
+def test_many_are_searched_by_lists(tmp_path: Path) -> None:
+    """Most of the nearest are found in the lists that are looked at; of a selection, all."""
+    dimension = 16
+    # In one list at first, then in more, which stay as they are when a few come.
+    log = VectorLog((made_up(1, 24_000, dimension, 0.3), ()))
+    engine = VectorEngine(tmp_path / "vectors", dimension, "e")
+    engine.catch_up(log)
+    queries = made_up(9, 6, dimension, 0.3)
+    assert_exact(engine, log.rows(), queries[0], 30)
+    for added, gone in ((3_000, range(200, 1200)), (500, range(1200, 1300)), (13_000, ())):
+        log.commits.append((made_up(added, added, dimension, 0.3), gone))
+        engine.catch_up(log)
+        again = VectorEngine(tmp_path / "vectors", dimension, "e")
+        keys, rows = log.rows()
+        found = 0
+        for query in queries:
+            hits = engine.search(query, 30)
+            cosines = dict(zip(keys, (rows @ query).tolist(), strict=True))
+            assert dict(hits) == pytest.approx({key: cosines[key] for key, _ in hits}, abs=1e-6)
+            assert [score for _, score in hits] == sorted((s for _, s in hits), reverse=True)
+            assert len(hits) == 30
+            assert again.search(query, 30) == hits
+            nearest = sorted(cosines, key=lambda key: -cosines[key])[:30]
+            found += len(set(nearest) & dict(hits).keys())
+            assert_exact(engine, (keys, rows), query, 30, keys[::3])
+            assert_exact(engine, (keys, rows), query, len(keys))
+        assert found >= 0.9 * 30 * len(queries)
+
+
 @pytest.fixture
 def vectors(catalog: Catalog, tmp_path: Path) -> VectorEngine:
     put(catalog, FIRST)
@@ -859,15 +888,11 @@ def test_old_files_go(catalog: Catalog, vectors: VectorEngine, tmp_path: Path) -
     (folder / "exact-1.bin.4711").write_text("left by one that was killed")
     put(catalog, {"d": "yolo"})
     vectors.catch_up(catalog)
-    assert sorted(p.name for p in folder.iterdir()) == [
-        "coarse-2.bin",
-        "exact-2.bin",
-        "keys-2.bin",
-        STATE_FILE,
-    ]
+    kinds = ("centres", "coarse", "exact", "keys", "lists")
+    assert sorted(p.name for p in folder.iterdir()) == [*(f"{k}-2.bin" for k in kinds), STATE_FILE]
 
 
-@pytest.mark.parametrize("part", range(4))
+@pytest.mark.parametrize("part", range(6))
 def test_a_flipped_bit_of_a_vector_is_noticed(tmp_path: Path, part: int) -> None:
     """In any file, at any place, the state's own included."""
     log = VectorLog((made_up(1, 60, 32, 0.5), ()), (made_up(2, 20, 32, 0.5), (103, 117)))
@@ -877,7 +902,7 @@ def test_a_flipped_bit_of_a_vector_is_noticed(tmp_path: Path, part: int) -> None
         engine = VectorEngine(tmp_path / "vectors", 32, "e")
         engine.catch_up(log)
         files = sorted((tmp_path / "vectors").iterdir())
-        assert len(files) == 4
+        assert len(files) == 6
         data = bytearray(files[part].read_bytes())
         data[bits.randrange(len(data))] ^= 1 << bits.randrange(8)
         files[part].write_bytes(data)
@@ -891,7 +916,7 @@ def test_a_flipped_bit_of_a_vector_is_noticed(tmp_path: Path, part: int) -> None
 def test_vectors_cut_short_are_made_anew(tmp_path: Path) -> None:
     log = VectorLog((made_up(1, 60, 32, 0.5), ()))
     VectorEngine(tmp_path / "vectors", 32, "e").catch_up(log)
-    for name in ("keys-1.bin", "exact-1.bin", "coarse-1.bin"):
+    for name in ("keys-1.bin", "exact-1.bin", "coarse-1.bin", "lists-1.bin", "centres-1.bin"):
         file = tmp_path / "vectors" / name
         for left in (0, 1, file.stat().st_size - 1):
             file.write_bytes(file.read_bytes()[:left])

@@ -1,10 +1,15 @@
-"""Exact nearest neighbours by inner product, in FAISS.
+"""Nearest neighbours by inner product, in FAISS.
 
 Vectors are kept in half precision (`exact`), and once more in 8 bits (`coarse`), which a
 CPU scans in a third of the time. What comes near in the scan is scored with the exact
 vectors; how far a coarse score can be from the exact one is known, so that the scan also
 tells whether it has missed anything, and goes on where it may have. With a GPU the exact
 vectors are cloned to it and scanned there.
+
+Of few chunks all are scanned. Many are kept in lists of neighbours, of which those nearest
+to the question are scanned (an inverted file; Jégou et al., 2011, "Product quantization for
+nearest neighbor search", section IV): `python -m benchmarks.scale` tells how many of the
+nearest are found so.
 
 The files are bare arrays, one row a chunk in the order of the keys, and their checksums
 stand in the state: no byte of them is relied on before it was looked at.
@@ -43,6 +48,16 @@ _LEAST_REACH = 1e-6
 _OVERSAMPLING = 4
 _WIDER = 4
 _MOST_SCANNED = 4096
+# Measured with the built-in embedder at 98,657 chunks: in 96 of 512 lists, which hold 18 of 100
+# chunks, are 974 of 1,000 of the nearest 30 (48 lists: 934; 96 of 256: 985; 96 of 1,024: 960).
+_LEAST_LISTED = 25_000
+_ROWS_A_LIST = 192
+_MOST_LISTS = 1024
+_PROBED = 96
+# More of either change the lists, and not what is found in them.
+_SAMPLED_A_LIST = 100
+_ITERATIONS = 8
+_SEED = 5
 _ROUNDING = 1e-5
 """More than the sums of two ways to add up single precision differ by."""
 
@@ -52,25 +67,90 @@ def gpus() -> int:
     return int(faiss.get_num_gpus())
 
 
-def _index(kind: int, codes: NDArray[Any]) -> Any:
-    """A FAISS index of rows as it keeps them itself."""
-    index = faiss.IndexScalarQuantizer(codes.shape[1], kind, faiss.METRIC_INNER_PRODUCT)
-    faiss.copy_array_to_vector(codes.view(np.uint8).ravel(), index.codes)
-    index.ntotal = len(codes)
+def _index(exact: NDArray[np.float16]) -> Any:
+    """A FAISS index of rows in half precision, as it keeps them itself."""
+    index = faiss.IndexScalarQuantizer(
+        exact.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
+    )
+    faiss.copy_array_to_vector(exact.view(np.uint8).ravel(), index.codes)
+    index.ntotal = len(exact)
     index.is_trained = True
     return index
 
 
-def _codes(index: Any, dtype: type[np.generic]) -> NDArray[Any]:
-    """The rows of a FAISS index, where it keeps them: only as long as it lives."""
+def _codes(index: Any) -> NDArray[np.float16]:
+    """The rows of `_index`, where FAISS keeps them: only as long as it lives."""
     codes = faiss.rev_swig_ptr(index.codes.data(), index.codes.size())
-    return np.asarray(codes).view(dtype).reshape(index.ntotal, index.d)
+    return np.asarray(codes).view(np.float16).reshape(index.ntotal, index.d)
 
 
-def _parameters(selector: Any) -> Any:
-    parameters = faiss.SearchParameters()
+def _parameters(selector: Any, *, lists: int = 0) -> Any:
+    parameters: Any = faiss.SearchParametersIVF() if lists else faiss.SearchParameters()
     parameters.sel = selector
+    if lists:
+        parameters.nprobe = lists
     return parameters
+
+
+# -- lists of neighbours ---------------------------------------------------------------
+
+
+def _lists_for(count: int) -> int:
+    """In how many lists so many rows are kept: a power of two, so that it seldom changes."""
+    if count < _LEAST_LISTED:
+        return 1
+    return int(min(_MOST_LISTS, 2 ** round(math.log2(count / _ROWS_A_LIST))))
+
+
+def _centres(exact: NDArray[np.float16]) -> NDArray[np.float32]:
+    """The centres of the lists for rows, by k-means over a sample of them."""
+    count = _lists_for(len(exact))
+    if count == 1:
+        return np.zeros((1, exact.shape[1]), dtype=np.float32)
+    means = faiss.Kmeans(exact.shape[1], count, niter=_ITERATIONS, spherical=True, seed=_SEED)
+    sample = np.linspace(0, len(exact) - 1, min(len(exact), count * _SAMPLED_A_LIST))
+    means.train(exact[sample.astype(np.int64)].astype(np.float32))
+    return np.asarray(means.centroids, dtype=np.float32)
+
+
+def _listed(exact: NDArray[np.float16], centres: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """The list of each row: the one with the nearest centre."""
+    lists = np.zeros(len(exact), dtype=np.uint16)
+    if len(centres) > 1:
+        for start, rows in _batches(exact):
+            lists[start : start + len(rows)] = (rows @ centres.T).argmax(axis=1)
+    return lists
+
+
+def _inverted(
+    coarse: NDArray[np.uint8], lists: NDArray[np.uint16], centres: NDArray[np.float32]
+) -> Any:
+    """A FAISS index of coarse rows by their lists."""
+    count, dimension = centres.shape
+    index: Any = faiss.IndexIVFScalarQuantizer(
+        faiss.IndexFlatIP(dimension), dimension, count,
+        faiss.ScalarQuantizer.QT_8bit_direct_signed, faiss.METRIC_INNER_PRODUCT, False,
+    )  # fmt: skip
+    index.quantizer.add(centres)
+    index.is_trained = True
+    by_list = np.argsort(lists, kind="stable")
+    for number, at in enumerate(np.split(by_list, np.cumsum(np.bincount(lists, minlength=count)))):
+        if len(at):
+            codes = np.ascontiguousarray(coarse[at])
+            index.invlists.add_entries(number, len(at), faiss.swig_ptr(at), faiss.swig_ptr(codes))
+    index.ntotal = len(coarse)
+    return index
+
+
+def _uninverted(index: Any) -> NDArray[np.uint8]:
+    """The coarse rows of `_inverted`."""
+    coarse = np.empty((index.ntotal, index.d), dtype=np.uint8)
+    for number in range(index.nlist):
+        if size := index.invlists.list_size(number):
+            at = faiss.rev_swig_ptr(index.invlists.get_ids(number), size)
+            codes = faiss.rev_swig_ptr(index.invlists.get_codes(number), size * index.d)
+            coarse[at] = codes.reshape(size, index.d)
+    return coarse
 
 
 # -- what is kept ----------------------------------------------------------------------
@@ -84,6 +164,8 @@ class _Rows:
         keys: of the chunks, ascending; int64, shape `(n,)`.
         exact: half precision, shape `(n, dimension)`.
         coarse: the same times `scale`, rounded, plus `_ZERO`; uint8.
+        lists: in which list each is; uint16, shape `(n,)`.
+        centres: of the lists, shape `(lists, dimension)`; a single one means nothing.
         error: the farthest that a coarse vector divided by `scale` lies from its exact one.
         longest: no coarse vector divided by `scale` is longer.
     """
@@ -91,32 +173,39 @@ class _Rows:
     keys: NDArray[np.int64]
     exact: NDArray[np.float16]
     coarse: NDArray[np.uint8]
+    lists: NDArray[np.uint16]
+    centres: NDArray[np.float32]
     scale: float
     error: float
     longest: float
 
     @classmethod
     def anew(cls, keys: NDArray[np.int64], exact: NDArray[np.float16]) -> _Rows:
-        """With the finest scale that holds every component."""
+        """With the finest scale that holds every component, and lists of their own."""
         scale = _LARGEST / max(_reach(exact), _LEAST_REACH)
-        return cls(keys, exact, *_rounded(exact, scale))
+        coarse, error, longest = _rounded(exact, scale)
+        centres = _centres(exact)
+        lists = _listed(exact, centres)
+        return cls(keys, exact, coarse, lists, centres, scale, error, longest)
 
     def without(self, gone: Sequence[int]) -> _Rows:
         """All but the chunks with these keys."""
         left = ~np.isin(self.keys, np.array(gone, dtype=np.int64))
-        return _Rows(
-            self.keys[left], self.exact[left], self.coarse[left],
-            self.scale, self.error, self.longest,
+        return dataclasses.replace(
+            self, keys=self.keys[left], exact=self.exact[left], coarse=self.coarse[left],
+            lists=self.lists[left],
         )  # fmt: skip
 
     def extended(self, keys: NDArray[np.int64], exact: NDArray[np.float16]) -> _Rows:
         """With more of them, all of whose keys come later."""
-        keys, all_exact = np.concatenate([self.keys, keys]), np.concatenate([self.exact, exact])
-        if not _reach(exact) * self.scale <= _LARGEST:
-            return _Rows.anew(keys, all_exact)
-        coarse, _, error, longest = _rounded(exact, self.scale)
+        all_keys, all_exact = np.append(self.keys, keys), np.concatenate([self.exact, exact])
+        held = _reach(exact) * self.scale <= _LARGEST
+        if not held or _lists_for(len(all_keys)) != len(self.centres):
+            return _Rows.anew(all_keys, all_exact)
+        coarse, error, longest = _rounded(exact, self.scale)
         return _Rows(
-            keys, all_exact, np.concatenate([self.coarse, coarse]),
+            all_keys, all_exact, np.concatenate([self.coarse, coarse]),
+            np.append(self.lists, _listed(exact, self.centres)), self.centres,
             self.scale, max(self.error, error), max(self.longest, longest),
         )  # fmt: skip
 
@@ -132,10 +221,8 @@ def _reach(exact: NDArray[np.float16]) -> float:
     return max((float(np.abs(rows).max()) for _, rows in _batches(exact)), default=0.0)
 
 
-def _rounded(
-    exact: NDArray[np.float16], scale: float
-) -> tuple[NDArray[np.uint8], float, float, float]:
-    """The coarse vectors, their scale, error and greatest length; see `_Rows`."""
+def _rounded(exact: NDArray[np.float16], scale: float) -> tuple[NDArray[np.uint8], float, float]:
+    """The coarse vectors, their error and greatest length; see `_Rows`."""
     coarse = np.empty(exact.shape, dtype=np.uint8)
     error = longest = 0.0
     for start, rows in _batches(exact):
@@ -144,10 +231,16 @@ def _rounded(
         whole /= np.float32(scale)
         longest = max(longest, float(np.linalg.norm(whole, axis=1).max()))
         error = max(error, float(np.linalg.norm(rows - whole, axis=1).max()))
-    return coarse, scale, error, longest
+    return coarse, error, longest
 
 
-_ARRAYS = {"keys": np.int64, "exact": np.float16, "coarse": np.uint8}
+_ARRAYS = {
+    "keys": np.int64,
+    "exact": np.float16,
+    "coarse": np.uint8,
+    "lists": np.uint16,
+    "centres": np.float32,
+}
 _FIGURES = ("scale", "error", "longest")
 
 
@@ -182,9 +275,12 @@ def _read(
         if _checksum(array) != figures[kind]:
             raise ValueError(f"{name} is damaged")
         arrays.append(array)
-    keys, exact, coarse = arrays
+    keys, exact, coarse, lists, centres = arrays
     shape = len(keys), dimension
-    return _Rows(keys, exact.reshape(shape), coarse.reshape(shape), *(figures[n] for n in _FIGURES))
+    return _Rows(
+        keys, exact.reshape(shape), coarse.reshape(shape), lists,
+        centres.reshape(-1, dimension), *(figures[n] for n in _FIGURES),
+    )  # fmt: skip
 
 
 # -- what is searched ------------------------------------------------------------------
@@ -195,9 +291,10 @@ class _Vectors:
     """An open index; what FAISS finds are positions of rows.
 
     Attributes:
-        rows: what is kept, in the memory of `exact` and `scan`.
+        rows: what is kept, its exact vectors in the memory of `exact`, without the coarse
+            ones, which are in `scan`.
         exact: the exact vectors in FAISS.
-        scan: the coarse ones.
+        scan: the coarse ones, by their lists.
         gpu: `exact` on a GPU, or None.
     """
 
@@ -208,17 +305,19 @@ class _Vectors:
 
     @classmethod
     def of(cls, rows: _Rows) -> _Vectors:
-        exact = _index(faiss.ScalarQuantizer.QT_fp16, rows.exact)
-        scan = _index(faiss.ScalarQuantizer.QT_8bit_direct_signed, rows.coarse)
+        exact = _index(rows.exact)
+        scan = _inverted(rows.coarse, rows.lists, rows.centres)
         gpu = None
         if len(rows.keys):
             # Not twice in memory.
-            rows = dataclasses.replace(
-                rows, exact=_codes(exact, np.float16), coarse=_codes(scan, np.uint8)
-            )
+            rows = dataclasses.replace(rows, exact=_codes(exact), coarse=rows.coarse[:0])
             if gpus():
                 gpu = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, exact)
         return cls(rows, exact, scan, gpu)
+
+    def whole(self) -> _Rows:
+        """All that is kept."""
+        return dataclasses.replace(self.rows, coarse=_uninverted(self.scan))
 
     def positions(self, keys: Sequence[int]) -> NDArray[np.int64]:
         """Where those of the chunks stand that are indexed, in the order of `keys`."""
@@ -245,13 +344,17 @@ class _Vectors:
     ) -> list[tuple[int, float]] | None:
         """The nearest by a coarse scan that looks at `wanted`; None where others may be nearer.
 
-        With q' and x' for the coarse forms, |q·x - q'·x'| = |q·(x - x') + (q - q')·x'|, which
-        is at most |q| `error` + |q - q'| `longest`.
+        All lists are scanned where there is a selector, else `_PROBED` of them. With q' and x'
+        for the coarse forms, |q·x - q'·x'| = |q·(x - x') + (q - q')·x'|, which is at most
+        |q| `error` + |q - q'| `longest`.
         """
         rows = self.rows
         scale = _LARGEST / max(float(np.abs(query).max()), _LEAST_REACH)
         whole = np.rint(query * np.float32(scale))
-        rough, at = self.scan.search(whole[None, :], wanted, params=_parameters(selector))
+        probed = _PROBED if selector is None else self.scan.nlist
+        rough, at = self.scan.search(
+            whole[None, :], wanted, params=_parameters(selector, lists=probed)
+        )
         found = at[0][at[0] >= 0]
         if len(found) < limit and selector is None:
             return None
@@ -264,7 +367,7 @@ class _Vectors:
                 + float(np.linalg.norm(query - whole / scale)) * rows.longest
                 + _ROUNDING
             )
-            # Whatever the scan left out has at most the last rough score.
+            # Whatever it left out of these lists has at most the last rough score.
             unseen = float(rough[0, len(found) - 1]) / (scale * rows.scale) + margin
             if not unseen < scores[order[-1]]:
                 return None
@@ -289,7 +392,7 @@ class VectorEngine(Follower[_Vectors]):
         self._embedder = embedder
         # An index on a GPU takes one search at a time.
         self._gpu_lock = threading.Lock()
-        super().__init__(folder, f"3/{dimension}/{embedder}")
+        super().__init__(folder, f"4/{dimension}/{embedder}")
 
     def _open(self, state: State) -> _Vectors | None:
         if state.recipe != self._recipe:
@@ -317,7 +420,7 @@ class VectorEngine(Follower[_Vectors]):
     def _advance(
         self, index: _Vectors, state: State, log: ChangeLog, head: int, progress: Progress | None
     ) -> tuple[State, _Vectors]:
-        kept = index.rows.without(log.removed(state.commit, head))
+        kept = index.whole().without(log.removed(state.commit, head))
         return self._save(kept.extended(*self._came(log, state.commit, head, progress)), log, head)
 
     def _came(
