@@ -10,8 +10,10 @@ from __future__ import annotations
 import importlib.util
 import re
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Sequence
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -96,16 +98,18 @@ def normalize_all(texts: Sequence[str]) -> list[str]:
     table = _single_codes()
     joined = "".join(texts)
     codes = np.frombuffer(joined.encode("utf-32-le", "surrogatepass"), dtype="<u4")
-    plain = table[codes]
-    for code in set(codes[plain == 0].tolist()):
-        table[code] = _single(code)
-    plain = table[codes]
+    plain = table.take(codes)
+    others: set[int] = set()
+    ends = list(accumulate(map(len, texts)))
+    if not plain.all():
+        for code in set(codes[plain == 0].tolist()):
+            table[code] = _single(code)
+        plain = table.take(codes)
+        others.update(bisect_right(ends, at) for at in np.flatnonzero(plain == 0).tolist())
     result = plain.tobytes().decode("utf-32-le", "surrogatepass")
-    ends = np.cumsum([len(text) for text in texts])
-    others = set(np.searchsorted(ends, np.flatnonzero(plain == 0), side="right").tolist())
     return [
         normalize(text) if i in others else result[end - len(text) : end]
-        for i, (text, end) in enumerate(zip(texts, ends.tolist(), strict=True))
+        for i, (text, end) in enumerate(zip(texts, ends, strict=True))
     ]
 
 
