@@ -10,9 +10,6 @@ Of few chunks all are scanned. Many are kept in lists of neighbours, of which th
 to the question are scanned (an inverted file; Jégou et al., 2011, "Product quantization for
 nearest neighbor search", section IV): `python -m benchmarks.scale` tells how many of the
 nearest are found so.
-
-The files are bare arrays, one row a chunk in the order of the keys, and their checksums
-stand in the state: no byte of them is relied on before it was looked at.
 """
 
 from __future__ import annotations
@@ -20,10 +17,8 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-import os
 import threading
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,16 +28,12 @@ import numpy as np
 
 from notesqa.engines import ChangeLog, Progress, State
 from notesqa.engines.following import Follower
+from notesqa.engines.rows import LARGEST, LEAST_REACH, Rows, read_rows, write_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _BATCH = 8192
-_LARGEST = 127
-"""Of what 8 bits hold, on both sides of zero."""
-_ZERO = 128
-"""What FAISS adds to a coarse component, to keep it without a sign."""
-_LEAST_REACH = 1e-6
 # Measured with the built-in embedder at 98,609 chunks: 4 times as many as are wanted were
 # enough to be certain for 99 of 100 questions, 6 times for all.
 _OVERSAMPLING = 4
@@ -50,14 +41,7 @@ _WIDER = 4
 _MOST_SCANNED = 4096
 # Measured with the built-in embedder at 98,657 chunks: in 96 of 512 lists, which hold 18 of 100
 # chunks, are 974 of 1,000 of the nearest 30 (48 lists: 934; 96 of 256: 985; 96 of 1,024: 960).
-_LEAST_LISTED = 25_000
-_ROWS_A_LIST = 192
-_MOST_LISTS = 1024
 _PROBED = 96
-# More of either change the lists, and not what is found in them.
-_SAMPLED_A_LIST = 100
-_ITERATIONS = 8
-_SEED = 5
 _ROUNDING = 1e-5
 """More than the sums of two ways to add up single precision differ by."""
 
@@ -92,36 +76,6 @@ def _parameters(selector: Any, *, lists: int = 0) -> Any:
     return parameters
 
 
-# -- lists of neighbours ---------------------------------------------------------------
-
-
-def _lists_for(count: int) -> int:
-    """In how many lists so many rows are kept: a power of two, so that it seldom changes."""
-    if count < _LEAST_LISTED:
-        return 1
-    return int(min(_MOST_LISTS, 2 ** round(math.log2(count / _ROWS_A_LIST))))
-
-
-def _centres(exact: NDArray[np.float16]) -> NDArray[np.float32]:
-    """The centres of the lists for rows, by k-means over a sample of them."""
-    count = _lists_for(len(exact))
-    if count == 1:
-        return np.zeros((1, exact.shape[1]), dtype=np.float32)
-    means = faiss.Kmeans(exact.shape[1], count, niter=_ITERATIONS, spherical=True, seed=_SEED)
-    sample = np.linspace(0, len(exact) - 1, min(len(exact), count * _SAMPLED_A_LIST))
-    means.train(exact[sample.astype(np.int64)].astype(np.float32))
-    return np.asarray(means.centroids, dtype=np.float32)
-
-
-def _listed(exact: NDArray[np.float16], centres: NDArray[np.float32]) -> NDArray[np.uint16]:
-    """The list of each row: the one with the nearest centre."""
-    lists = np.zeros(len(exact), dtype=np.uint16)
-    if len(centres) > 1:
-        for start, rows in _batches(exact):
-            lists[start : start + len(rows)] = (rows @ centres.T).argmax(axis=1)
-    return lists
-
-
 def _inverted(
     coarse: NDArray[np.uint8], lists: NDArray[np.uint16], centres: NDArray[np.float32]
 ) -> Any:
@@ -153,139 +107,6 @@ def _uninverted(index: Any) -> NDArray[np.uint8]:
     return coarse
 
 
-# -- what is kept ----------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class _Rows:
-    """The vectors of chunks, one row each.
-
-    Attributes:
-        keys: of the chunks, ascending; int64, shape `(n,)`.
-        exact: half precision, shape `(n, dimension)`.
-        coarse: the same times `scale`, rounded, plus `_ZERO`; uint8.
-        lists: in which list each is; uint16, shape `(n,)`.
-        centres: of the lists, shape `(lists, dimension)`; a single one means nothing.
-        error: the farthest that a coarse vector divided by `scale` lies from its exact one.
-        longest: no coarse vector divided by `scale` is longer.
-    """
-
-    keys: NDArray[np.int64]
-    exact: NDArray[np.float16]
-    coarse: NDArray[np.uint8]
-    lists: NDArray[np.uint16]
-    centres: NDArray[np.float32]
-    scale: float
-    error: float
-    longest: float
-
-    @classmethod
-    def anew(cls, keys: NDArray[np.int64], exact: NDArray[np.float16]) -> _Rows:
-        """With the finest scale that holds every component, and lists of their own."""
-        scale = _LARGEST / max(_reach(exact), _LEAST_REACH)
-        coarse, error, longest = _rounded(exact, scale)
-        centres = _centres(exact)
-        lists = _listed(exact, centres)
-        return cls(keys, exact, coarse, lists, centres, scale, error, longest)
-
-    def without(self, gone: Sequence[int]) -> _Rows:
-        """All but the chunks with these keys."""
-        left = ~np.isin(self.keys, np.array(gone, dtype=np.int64))
-        return dataclasses.replace(
-            self, keys=self.keys[left], exact=self.exact[left], coarse=self.coarse[left],
-            lists=self.lists[left],
-        )  # fmt: skip
-
-    def extended(self, keys: NDArray[np.int64], exact: NDArray[np.float16]) -> _Rows:
-        """With more of them, all of whose keys come later."""
-        all_keys, all_exact = np.append(self.keys, keys), np.concatenate([self.exact, exact])
-        held = _reach(exact) * self.scale <= _LARGEST
-        if not held or _lists_for(len(all_keys)) != len(self.centres):
-            return _Rows.anew(all_keys, all_exact)
-        coarse, error, longest = _rounded(exact, self.scale)
-        return _Rows(
-            all_keys, all_exact, np.concatenate([self.coarse, coarse]),
-            np.append(self.lists, _listed(exact, self.centres)), self.centres,
-            self.scale, max(self.error, error), max(self.longest, longest),
-        )  # fmt: skip
-
-
-def _batches(exact: NDArray[np.float16]) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """In single precision, with the position of the first of each batch."""
-    for start in range(0, len(exact), _BATCH):
-        yield start, exact[start : start + _BATCH].astype(np.float32)
-
-
-def _reach(exact: NDArray[np.float16]) -> float:
-    """The largest component."""
-    return max((float(np.abs(rows).max()) for _, rows in _batches(exact)), default=0.0)
-
-
-def _rounded(exact: NDArray[np.float16], scale: float) -> tuple[NDArray[np.uint8], float, float]:
-    """The coarse vectors, their error and greatest length; see `_Rows`."""
-    coarse = np.empty(exact.shape, dtype=np.uint8)
-    error = longest = 0.0
-    for start, rows in _batches(exact):
-        whole = np.rint(rows * np.float32(scale))
-        coarse[start : start + len(rows)] = whole + _ZERO
-        whole /= np.float32(scale)
-        longest = max(longest, float(np.linalg.norm(whole, axis=1).max()))
-        error = max(error, float(np.linalg.norm(rows - whole, axis=1).max()))
-    return coarse, error, longest
-
-
-_ARRAYS = {
-    "keys": np.int64,
-    "exact": np.float16,
-    "coarse": np.uint8,
-    "lists": np.uint16,
-    "centres": np.float32,
-}
-_FIGURES = ("scale", "error", "longest")
-
-
-def _checksum(array: NDArray[Any]) -> int:
-    return zlib.crc32(np.ascontiguousarray(array).view(np.uint8).data)
-
-
-def _written(folder: Path, head: int, rows: _Rows) -> tuple[tuple[str, ...], dict[str, float]]:
-    """Write the files of a commit; their names, and what else the state has to tell."""
-    names, figures = [], {name: float(getattr(rows, name)) for name in _FIGURES}
-    for kind in _ARRAYS:
-        array = getattr(rows, kind)
-        names.append(f"{kind}-{head}.bin")
-        figures[kind] = _checksum(array)
-        temporary = folder / f"{names[-1]}.{os.getpid()}"
-        array.tofile(temporary)
-        temporary.replace(folder / names[-1])
-    return tuple(names), figures
-
-
-def _read(
-    folder: Path, names: Sequence[str], figures: Mapping[str, float], dimension: int
-) -> _Rows:
-    """The inverse of `_written`.
-
-    Raises:
-        OSError, ValueError, KeyError, MemoryError: the files are not as they were written.
-    """
-    arrays = []
-    for (kind, dtype), name in zip(_ARRAYS.items(), names, strict=True):
-        array = np.fromfile(folder / name, dtype=dtype)
-        if _checksum(array) != figures[kind]:
-            raise ValueError(f"{name} is damaged")
-        arrays.append(array)
-    keys, exact, coarse, lists, centres = arrays
-    shape = len(keys), dimension
-    return _Rows(
-        keys, exact.reshape(shape), coarse.reshape(shape), lists,
-        centres.reshape(-1, dimension), *(figures[n] for n in _FIGURES),
-    )  # fmt: skip
-
-
-# -- what is searched ------------------------------------------------------------------
-
-
 @dataclass(frozen=True, slots=True)
 class _Vectors:
     """An open index; what FAISS finds are positions of rows.
@@ -298,13 +119,13 @@ class _Vectors:
         gpu: `exact` on a GPU, or None.
     """
 
-    rows: _Rows
+    rows: Rows
     exact: Any
     scan: Any
     gpu: Any
 
     @classmethod
-    def of(cls, rows: _Rows) -> _Vectors:
+    def of(cls, rows: Rows) -> _Vectors:
         exact = _index(rows.exact)
         scan = _inverted(rows.coarse, rows.lists, rows.centres)
         gpu = None
@@ -315,7 +136,7 @@ class _Vectors:
                 gpu = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, exact)
         return cls(rows, exact, scan, gpu)
 
-    def whole(self) -> _Rows:
+    def whole(self) -> Rows:
         """All that is kept."""
         return dataclasses.replace(self.rows, coarse=_uninverted(self.scan))
 
@@ -349,7 +170,7 @@ class _Vectors:
         |q| `error` + |q - q'| `longest`.
         """
         rows = self.rows
-        scale = _LARGEST / max(float(np.abs(query).max()), _LEAST_REACH)
+        scale = LARGEST / max(float(np.abs(query).max()), LEAST_REACH)
         whole = np.rint(query * np.float32(scale))
         probed = _PROBED if selector is None else self.scan.nlist
         rough, at = self.scan.search(
@@ -398,7 +219,7 @@ class VectorEngine(Follower[_Vectors]):
         if state.recipe != self._recipe:
             return None
         try:
-            return _Vectors.of(_read(self._folder, state.files, state.figures, self._dimension))
+            return _Vectors.of(read_rows(self._folder, state.files, state.figures, self._dimension))
         except (RuntimeError, MemoryError, OSError, ValueError, KeyError):
             # Derived data: catch_up makes it anew.
             return None
@@ -415,7 +236,7 @@ class VectorEngine(Follower[_Vectors]):
     def _begin(
         self, log: ChangeLog, head: int, progress: Progress | None
     ) -> tuple[State, _Vectors]:
-        return self._save(_Rows.anew(*self._came(log, 0, head, progress)), log, head)
+        return self._save(Rows.anew(*self._came(log, 0, head, progress)), log, head)
 
     def _advance(
         self, index: _Vectors, state: State, log: ChangeLog, head: int, progress: Progress | None
@@ -439,8 +260,8 @@ class VectorEngine(Follower[_Vectors]):
         exact = np.frombuffer(vectors, dtype=np.float16).reshape(len(keys), self._dimension)
         return np.array(keys, dtype=np.int64), exact
 
-    def _save(self, rows: _Rows, log: ChangeLog, head: int) -> tuple[State, _Vectors]:
-        names, figures = _written(self._folder, head, rows)
+    def _save(self, rows: Rows, log: ChangeLog, head: int) -> tuple[State, _Vectors]:
+        names, figures = write_rows(self._folder, head, rows)
         return State(log.identity, self._recipe, head, names, figures), _Vectors.of(rows)
 
     # -- searching -------------------------------------------------------------
