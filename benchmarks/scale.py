@@ -316,7 +316,7 @@ def report(home: Path, megabytes: float, built: tuple[Any, Stages] | None) -> st
     update, stages, first = changed_note(home)
     sizes = {p.name: folder_megabytes(p) for p in (home / "index").iterdir() if p.is_dir()}
     sizes["catalog"] = (home / "index" / "catalog.db").stat().st_size / 1e6
-    cold = processes.several(
+    cold = processes.apart(
         [*processes.notesqa(), "search", questions()[0], "--home", str(home), "--json"], COLD_RUNS
     )
     facts += [
