@@ -77,7 +77,8 @@ class BuiltinEmbedder:
 
     def count_tokens(self, text: str) -> int:
         """Length of `text` in tokens."""
-        return len(self._tokenizer.encode(text, add_special_tokens=False))
+        # Without the offsets of the tokens, which take a third of the time.
+        return len(self._tokenizer.encode_batch_fast([text], add_special_tokens=False)[0])
 
     def embed_passages(self, texts: Sequence[str]) -> Vectors:
         """Unit vectors, float32 of shape `(len(texts), dimension)`; zeros for no token."""
