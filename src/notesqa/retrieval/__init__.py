@@ -1,5 +1,6 @@
 """Finding the passages that answer: see `Retriever`."""
 
-from notesqa.retrieval.retriever import Hit, Retriever
+from notesqa.retrieval.hits import Hit
+from notesqa.retrieval.retriever import Retriever
 
 __all__ = ["Hit", "Retriever"]

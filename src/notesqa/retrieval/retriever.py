@@ -25,8 +25,8 @@ from notesqa.config import Home, Settings
 from notesqa.embedding import Likeness, open_embedder
 from notesqa.errors import CatalogError, NotesqaError
 from notesqa.records import Document, Entry, Passage
-from notesqa.retrieval.duplicates import near_duplicates
-from notesqa.retrieval.features import FEATURES, NEIGHBOURS, Asked, Wording, found_by, told_by
+from notesqa.retrieval.features import NEIGHBOURS, Asked, Wording, found_by, told_by
+from notesqa.retrieval.hits import Hit, as_passage, diverse, joined
 from notesqa.retrieval.query import Query, analyse
 from notesqa.retrieval.ranking import Weights, load_weights, score
 from notesqa.retrieval.slips import put_right
@@ -53,25 +53,7 @@ _LEXICAL_CANDIDATES = 60
 _DENSE_CANDIDATES = 30
 _CHUNKS_KEPT = 10_000
 _ASIDE = 2
-_JOINED_CHARACTERS = 1200
 _LINE = re.compile(r":\d+\Z")
-
-
-@dataclass(frozen=True, slots=True)
-class Hit:
-    """A ranked candidate before it becomes a passage.
-
-    Attributes:
-        values: the features, in the order of `FEATURES`.
-    """
-
-    row: ChunkRow
-    score: float
-    values: tuple[float, ...]
-
-    def value(self, name: str) -> float:
-        """One feature by its name."""
-        return self.values[FEATURES.index(name)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,7 +305,7 @@ class Retriever:
             before=_iso(before, "before"), newest=self.how_many(k),
         )  # fmt: skip
         rows = self._catalog.chunk_rows(keys)
-        return [_passage(Hit(rows[key], 0.0, ()), n) for n, key in enumerate(keys, 1)]
+        return [as_passage(Hit(rows[key], 0.0, ()), n) for n, key in enumerate(keys, 1)]
 
     def _globs(self, sources: Sequence[str]) -> list[str]:
         """Globs as the catalog takes them, of paths as people have them at hand."""
@@ -342,33 +324,8 @@ class Retriever:
         others have something to say, and neighbours under the same heading are
         joined to one passage.
         """
-        chosen = self._diverse(hits, k)
-        joined: list[Passage] = []
-        used: set[int] = set()
-        for hit in chosen:
-            if hit.row.pk in used:
-                continue
-            run = [hit.row]
-            for other in sorted(chosen, key=lambda h: h.row.ordinal):
-                if _continues(run, other.row) and other.row.pk not in used:
-                    run.append(other.row)
-            for other in sorted(chosen, key=lambda h: -h.row.ordinal):
-                if _continues([other.row], run[0]) and other.row.pk not in used:
-                    run.insert(0, other.row)
-            while len(run) > 1 and run[-1].end - run[0].start > _JOINED_CHARACTERS:
-                run.pop(0 if run[0].pk != hit.row.pk else -1)
-            used.update(row.pk for row in run)
-            passage = _passage(hit, len(joined) + 1)
-            if len(run) > 1:
-                # The version that was found, which need not be the latest any more.
-                start, end = run[0].start, run[-1].end
-                text = self._catalog.text(hit.row.document_pk)[start:end]
-                if text:
-                    passage = dataclasses.replace(
-                        passage, text=text, start=start, end=end, source=run[0].source
-                    )
-            joined.append(passage)
-        return joined
+        chosen = diverse(hits, k, self._plain_text)
+        return joined(chosen, self._catalog.text)
 
     def idf(self, query: Query) -> dict[str, float]:
         """Inverse document frequency of every word of the question, in these notes."""
@@ -506,27 +463,6 @@ class Retriever:
             kept.found.update(found)
         return found
 
-    def _diverse(self, hits: Sequence[Hit], k: int) -> list[Hit]:
-        """Drop near-duplicates; let no document crowd out the others."""
-        chosen: list[Hit] = []
-        texts: list[str] = []
-        per_document: dict[str, int] = {}
-        delayed: list[Hit] = []
-        most = max(2, (k + 1) // 2)
-        for hit in hits:
-            text = self._plain_text(hit.row)
-            if any(near_duplicates(text, other) for other in texts):
-                continue
-            if per_document.get(hit.row.document_id, 0) >= most:
-                delayed.append(hit)
-                continue
-            per_document[hit.row.document_id] = per_document.get(hit.row.document_id, 0) + 1
-            chosen.append(hit)
-            texts.append(text)
-            if len(chosen) == k:
-                return chosen
-        return [*chosen, *delayed][:k]
-
     def _plain_text(self, row: ChunkRow) -> str:
         kept = self._chunks.found.get(row.pk)
         return kept[1].text if kept else normalize(row.text)
@@ -549,26 +485,7 @@ class Retriever:
         above = [row for row in rows if row.end <= passage.start]
         below = [row for row in rows if row.start >= passage.end]
         around = [*above[max(0, len(above) - before) :], *below[:after]]
-        return [_passage(Hit(row, 0.0, ()), n) for n, row in enumerate(around, 1)]
-
-
-def _passage(hit: Hit, rank: int) -> Passage:
-    row = hit.row
-    return Passage(
-        rank=rank,
-        score=hit.score,
-        chunk_id=row.id,
-        document_id=row.document_id,
-        title=row.title,
-        source=row.source,
-        heading=" › ".join(row.heading),
-        text=row.text,
-        start=row.start,
-        end=row.end,
-        scores=dict(zip(FEATURES, hit.values, strict=True)) if hit.values else {},
-        date=row.date,
-        tags=row.tags,
-    )
+        return [as_passage(Hit(row, 0.0, ()), n) for n, row in enumerate(around, 1)]
 
 
 def _near(
@@ -598,15 +515,6 @@ def _wordings(rows: Sequence[ChunkRow]) -> list[Wording]:
 
 def _only(terms: Mapping[str, float], kept: Iterable[str]) -> dict[str, float]:
     return {term: terms[term] for term in kept}
-
-
-def _continues(run: Sequence[ChunkRow], row: ChunkRow) -> bool:
-    last = run[-1]
-    return (
-        row.document_pk == last.document_pk
-        and row.ordinal == last.ordinal + 1
-        and row.heading == last.heading
-    )
 
 
 def _version(path: Path) -> tuple[int, int] | None:
