@@ -793,6 +793,38 @@ def test_it_stays_exact_through_changes(
             assert_exact(again, there, query, 8)
 
 
+def test_without_room_on_the_gpu_the_cpu_searches(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """FAISS raises the same where there is no GPU as where it is full."""
+    from notesqa.engines import vectors as module
+
+    log = VectorLog((made_up(1, 300, 32, 0.5), ()))
+    monkeypatch.setattr(module, "gpus", lambda: 1)
+    engine = VectorEngine(tmp_path / "vectors", 32, "e")
+    engine.catch_up(log)
+    assert_exact(engine, log.rows(), made_up(2, 1, 32, 0.5)[0], 10)
+
+
+def test_a_gpu_that_fails_while_it_searches_leaves_it_to_the_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import faiss
+
+    from notesqa.engines import vectors as module
+
+    class Full:
+        def search(self, query: NDArray[np.float32], limit: int) -> None:
+            raise RuntimeError("Error in virtual void* faiss::gpu::StandardGpuResourcesImpl")
+
+    log = VectorLog((made_up(1, 300, 32, 0.5), ()))
+    monkeypatch.setattr(module, "gpus", lambda: 1)
+    monkeypatch.setattr(faiss, "index_cpu_to_gpu", lambda *_: Full())
+    engine = VectorEngine(tmp_path / "vectors", 32, "e")
+    engine.catch_up(log)
+    assert_exact(engine, log.rows(), made_up(2, 1, 32, 0.5)[0], 10)
+
+
 def test_many_are_searched_by_lists(tmp_path: Path) -> None:
     """Most of the nearest are found in the lists that are looked at; of a selection, all."""
     dimension = 16

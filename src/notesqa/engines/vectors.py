@@ -14,6 +14,7 @@ nearest are found so.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import itertools
 import math
@@ -47,7 +48,7 @@ _ROUNDING = 1e-5
 
 
 def gpus() -> int:
-    """How many GPUs FAISS can use."""
+    """How many GPUs FAISS can use; one that has no memory left counts."""
     return int(faiss.get_num_gpus())
 
 
@@ -133,7 +134,9 @@ class _Vectors:
             # Not twice in memory.
             rows = dataclasses.replace(rows, exact=_codes(exact), coarse=rows.coarse[:0])
             if gpus():
-                gpu = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, exact)
+                # One that is full of other things leaves the search to the CPU.
+                with contextlib.suppress(RuntimeError):
+                    gpu = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, exact)
         return cls(rows, exact, scan, gpu)
 
     def whole(self) -> Rows:
@@ -228,11 +231,6 @@ class VectorEngine(Follower[_Vectors]):
         # FAISS tells where in its source before it tells what.
         return str(error).rpartition(" failed: ")[2]
 
-    @property
-    def device(self) -> str:
-        """`cpu` or `cuda:0`: where a search runs."""
-        return "cuda:0" if gpus() else "cpu"
-
     def _begin(
         self, log: ChangeLog, head: int, progress: Progress | None
     ) -> tuple[State, _Vectors]:
@@ -287,9 +285,10 @@ class VectorEngine(Follower[_Vectors]):
             return []
         query = np.ascontiguousarray(query, dtype=np.float32)
         if vectors.gpu is not None and positions is None:
-            with self._gpu_lock:
-                scores, at = vectors.gpu.search(query[None, :], limit)
-            return vectors.pairs(at[0][at[0] >= 0], scores[0][at[0] >= 0])
+            with contextlib.suppress(RuntimeError):
+                with self._gpu_lock:
+                    scores, at = vectors.gpu.search(query[None, :], limit)
+                return vectors.pairs(at[0][at[0] >= 0], scores[0][at[0] >= 0])
         # FAISS shares out questions, not vectors: for one question a second thread only
         # waits, which on two busy cores took 44 ms where one thread took 8.
         faiss.omp_set_num_threads(1)
