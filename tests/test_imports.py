@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import notesqa
+from notesqa.engines import gpu_driver
 from tests.conftest import NOTES
 from tests.fakes import ROOT, write_notes
 
@@ -56,6 +57,8 @@ def test_status_imports_no_model(tmp_path: Path) -> None:
     write_notes(tmp_path, NOTES)
     modules = imported(run_cli("--home", str(tmp_path), "status"))
     assert not modules & {"torch", "llama_cpp", "textual", "tantivy"}
+    # Only FAISS knows of a GPU, where there can be one.
+    assert ("faiss" in modules) == gpu_driver()
 
 
 def test_index_search_and_ask_with_the_builtin_embedder_never_import_torch(tmp_path: Path) -> None:

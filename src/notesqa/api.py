@@ -301,15 +301,17 @@ class Notes:
         return signature(self.home.corpus)
 
     def _followers(self) -> dict[str, dict[str, Any]]:
-        from notesqa.engines import read_state
+        from notesqa.engines import gpu_driver, read_state
 
         states = {name: read_state(self.home.index / name) for name in ("lexical", "vectors")}
         found: dict[str, dict[str, Any]] = {
             name: {"commit": state.commit if state else 0} for name, state in states.items()
         }
-        from notesqa.engines.vectors import gpus
+        found["vectors"]["device"] = "cpu"
+        if gpu_driver():
+            from notesqa.engines.vectors import gpus
 
-        found["vectors"]["device"] = "cuda:0" if gpus() else "cpu"
+            found["vectors"]["device"] = "cuda:0" if gpus() else "cpu"
         return found
 
     # -- searching and asking ---------------------------------------------------------------

@@ -25,6 +25,13 @@ STATE_FILE = "state.json"
 _CHECKSUM = "checksum"
 _LONGEST_WAIT_SECONDS = 600
 _MOST_TRIES = 5
+# Of NVIDIA's driver on Linux, and of the one that Windows lends to it.
+_GPU_DRIVERS = ("/dev/nvidiactl", "/dev/dxg")
+
+
+def gpu_driver() -> bool:
+    """Whether a GPU can be there at all; FAISS, which knows, takes long to import."""
+    return any(Path(driver).exists() for driver in _GPU_DRIVERS)
 
 
 class ChangeLog(Protocol):
