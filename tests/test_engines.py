@@ -527,6 +527,41 @@ def test_only_the_allowed(catalog: Catalog, lexical: LexicalEngine) -> None:
     assert lexical.search({"bert": 1.0}, {}, 0) == []
 
 
+@settings(max_examples=12)
+@given(every=st.integers(1, 40), rare=st.booleans(), limit=st.sampled_from([1, 7, 60]))
+def test_many_allowed_are_those_of_a_search_of_all(
+    many: tuple[LexicalEngine, list[int]], every: int, rare: bool, limit: int
+) -> None:
+    """However they lie among the others: here the best of all are never allowed."""
+    engine, keys = many
+    words = {"rare": 1.0} if rare else {"often": 1.0, "odd": 0.5}
+    allowed = [key for n, key in enumerate(keys) if n % 41 >= every]
+    everything = engine.search(words, {}, len(keys))
+    among = set(allowed)
+    wanted = [(key, score) for key, score in everything if key in among][:limit]
+    found = engine.search(words, {}, limit, allowed)
+    assert [score for _, score in found] == pytest.approx([score for _, score in wanted])
+    assert {key for key, _ in found} <= among
+    assert len(dict(found)) == len(wanted)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[LexicalEngine, list[int]]:
+    """3,000 chunks, and their keys; those whose number is 0 modulo 41 say a word most often."""
+    folder = tmp_path_factory.mktemp("many")
+    catalog = Catalog(folder, write=True)
+    texts = {
+        f"d{n}": f"{'often ' * (9 if n % 41 == 0 else 1 + n % 3)}{'odd ' * (n % 2)}"
+        f"{'rare ' * (n % 97 == 5)}w{n}"
+        for n in range(3000)
+    }
+    put(catalog, texts)
+    engine = LexicalEngine(folder / "lexical", analyze, "1")
+    engine.catch_up(catalog)
+    by_key = {row.text: key for key, row in catalog.chunk_rows(catalog.chunk_keys()).items()}
+    return engine, [by_key[text] for text in texts.values()]
+
+
 def test_scores_of_given_chunks(catalog: Catalog, lexical: LexicalEngine) -> None:
     keys = catalog.chunk_keys()
     scores = lexical.scores("words", {"bert": 1.0}, keys)

@@ -273,6 +273,19 @@ def test_filters(indexed: Notes) -> None:
     assert found(after="2030-01-01") == set()
 
 
+def test_a_filter_holds_for_notes_that_came_since(indexed: Notes, home: Home) -> None:
+    def found() -> set[str]:
+        return {p.title for p in indexed.search("归一化", k=50, sources=["*.md"])}
+
+    before = found()
+    (home.corpus / "groupnorm.md").write_text("# 组归一化\n\n按通道分组做归一化。\n", "utf-8")
+    indexed.index()
+    assert found() - before == {"组归一化"}
+    (home.corpus / "groupnorm.md").unlink()
+    indexed.index()
+    assert found() == before
+
+
 def test_without_a_query_the_filters_list_notes(indexed: Notes) -> None:
     found = indexed.newest(tags="训练")
     assert sources(found) == {"corpus/batchnorm.md"} and found[0].start == 0

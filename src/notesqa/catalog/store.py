@@ -388,7 +388,7 @@ class Catalog(Conversations):
         at: int | None = None,
         newest: int = 0,
     ) -> list[int]:
-        """Keys of live chunks whose document meets every filter that is given.
+        """Keys of live chunks whose document meets every filter that is given, ascending.
 
         Args:
             at: the commit at which they are live; the latest where None.
@@ -398,9 +398,10 @@ class Catalog(Conversations):
             newest: only the first of each of so many documents, in the order of their dates,
                 latest first; 0 for all of all.
         """
-        wheres, values = ["c.removed IS NULL"], list[Any]()
+        # A chunk comes and goes with its document.
+        wheres, values = ["d.removed IS NULL"], list[Any]()
         if at is not None:
-            wheres = ["c.added <= ?", "(c.removed IS NULL OR c.removed > ?)"]
+            wheres = ["d.added <= ?", "(d.removed IS NULL OR d.removed > ?)"]
             values = [at, at]
         if sources:
             globs = []
@@ -424,15 +425,15 @@ class Catalog(Conversations):
         if before:
             wheres.append("d.date <= ?")
             values.append(before)
-        order = ""
+        order = " ORDER BY c.pk"
         if newest:
             wheres.append("c.ordinal = 0")
             order = " ORDER BY d.date DESC, d.title, c.pk LIMIT ?"
             values.append(newest)
+        # Both by their indexes alone.
         rows = self._rows(
-            "SELECT c.pk FROM chunks c JOIN documents d ON d.pk = c.document WHERE "
-            + " AND ".join(wheres)
-            + order,
+            "SELECT c.pk FROM documents d INDEXED BY documents_filtered"
+            " CROSS JOIN chunks c ON c.document = d.pk WHERE " + " AND ".join(wheres) + order,
             values,
         )
         return [row[0] for row in rows]

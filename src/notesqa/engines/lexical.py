@@ -16,6 +16,7 @@ import os
 import struct
 import tempfile
 import zlib
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,6 +46,10 @@ _SLIP_CUTOFF = 0.8
 _MOST_SIMILAR = 3000
 _MOST_SINGLE = 200
 _MOST_FREQUENCIES = 1 << 16
+# Of 98,657 chunks a set of 40,000 takes 105 ms, and 240 of what is found without it take 3.
+_MOST_MEMBERS = 500
+_MOST_SEARCHED = 4096
+_WIDER = 4
 _SEGMENTS = "segments"
 _META = "meta.json"
 _SEAL = struct.Struct("<II")
@@ -215,6 +220,11 @@ def _frequency(words: _Words, field: str, term: str) -> int:
             words.frequencies.clear()
         known = words.frequencies[field, term] = int(words.searcher.doc_freq(field, term))
     return known
+
+
+def _among(allowed: Sequence[int], key: int) -> bool:
+    at = bisect_left(allowed, key)
+    return at < len(allowed) and allowed[at] == key
 
 
 class LexicalEngine(Follower[_Words]):
@@ -440,14 +450,23 @@ class LexicalEngine(Follower[_Words]):
 
         Args:
             words, grams: terms of the two fields with their weights.
-            allowed: only these keys, where given.
+            allowed: only these keys, where given; ascending.
         """
         query = self._query(words, grams)
         if query is None or limit < 1 or (allowed is not None and not allowed):
             return []
-        if allowed is not None:
-            query = self._restricted(query, allowed)
-        return self._run(query, limit)
+        if allowed is None:
+            return self._run(query, limit)
+        if len(allowed) > _MOST_MEMBERS:
+            # As many as it takes where they are spread evenly, and as many again.
+            wanted = 2 * limit * self.size() // len(allowed) + limit
+            while wanted <= _MOST_SEARCHED:
+                found = self._run(query, wanted)
+                left = [hit for hit in found if _among(allowed, hit[0])]
+                if len(left) >= limit or len(found) < wanted:
+                    return left[:limit]
+                wanted *= _WIDER
+        return self._run(self._restricted(query, allowed), limit)
 
     def scores(
         self, field: str, terms: Mapping[str, float], keys: Sequence[int]

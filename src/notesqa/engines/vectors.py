@@ -151,6 +151,13 @@ class _Vectors:
         there[there] = known[at[there]] == wanted[there]
         return at[there]
 
+    def selector(self, positions: NDArray[np.int64]) -> Any:
+        """What tells FAISS to look at these alone: bits, since a set takes 30 ms to be made."""
+        chosen = np.zeros(len(self.rows.keys), dtype=np.bool_)
+        chosen[positions] = True
+        made: Any = faiss.IDSelectorBitmap
+        return made(np.packbits(chosen, bitorder="little"))
+
     def pairs(
         self, positions: NDArray[np.int64], scores: NDArray[np.float32]
     ) -> list[tuple[int, float]]:
@@ -275,7 +282,7 @@ class VectorEngine(Follower[_Vectors]):
 
         Args:
             query: unit vector, shape `(dimension,)`.
-            allowed: only these keys, where given.
+            allowed: only these keys, where given; ascending.
         """
         vectors = self._ready()
         positions = None if allowed is None else vectors.positions(allowed)
@@ -284,6 +291,10 @@ class VectorEngine(Follower[_Vectors]):
         if limit < 1:
             return []
         query = np.ascontiguousarray(query, dtype=np.float32)
+        if positions is not None and most <= _MOST_SCANNED:
+            scores = vectors.cosines(positions, query)
+            order = np.lexsort((positions, -scores))[:limit]
+            return vectors.pairs(positions[order], scores[order])
         if vectors.gpu is not None and positions is None:
             with contextlib.suppress(RuntimeError):
                 with self._gpu_lock:
@@ -292,7 +303,7 @@ class VectorEngine(Follower[_Vectors]):
         # FAISS shares out questions, not vectors: for one question a second thread only
         # waits, which on two busy cores took 44 ms where one thread took 8.
         faiss.omp_set_num_threads(1)
-        selector = None if positions is None else faiss.IDSelectorBatch(positions)
+        selector = None if positions is None else vectors.selector(positions)
         wanted = _OVERSAMPLING * limit
         while wanted < min(most, _MOST_SCANNED):
             found = vectors.scanned(query, limit, wanted, selector)

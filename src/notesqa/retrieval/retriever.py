@@ -12,13 +12,11 @@ import operator
 import os
 import re
 import threading
-import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING, ParamSpec, TypeVar
+from typing import TYPE_CHECKING
 
 from notesqa.catalog import Catalog, ChunkRow
 from notesqa.config import Home, Settings
@@ -43,8 +41,8 @@ if TYPE_CHECKING:
     from notesqa.engines.lexical import LexicalEngine
     from notesqa.engines.vectors import VectorEngine
 
-_Given = ParamSpec("_Given")
-_Made = TypeVar("_Made")
+_Filters = tuple[tuple[str, ...], tuple[str, ...], str | None, str | None]
+"""Sources, tags, after, before."""
 
 USERDICT = "userdict.txt"
 # On the tuning sets 20 rank as 24 or 40 do, to .001 (training/README.md); 12 lose up to .004.
@@ -52,7 +50,6 @@ _CANDIDATES = 20
 _LEXICAL_CANDIDATES = 60
 _DENSE_CANDIDATES = 30
 _CHUNKS_KEPT = 10_000
-_ASIDE = 2
 _LINE = re.compile(r":\d+\Z")
 
 
@@ -103,8 +100,7 @@ class Retriever:
         self._head = -1
         self._size = 0
         self._chunks = _Chunks(-1)
-        # The engines let go of Python's lock while they search: one works beside the other.
-        self._aside = ThreadPoolExecutor(_ASIDE, "notesqa-search")
+        self._met: tuple[tuple[_Filters, int], list[int]] | None = None
 
     @classmethod
     def open(
@@ -125,7 +121,6 @@ class Retriever:
     def close(self) -> None:
         """Close the catalog; the retriever cannot be used afterwards."""
         self._catalog.close()
-        self._aside.shutdown()
 
     def __enter__(self) -> Retriever:
         return self
@@ -353,18 +348,15 @@ class Retriever:
         at = min(stood)
         allowed: list[int] | None = None
         if sources or tags or after or before:
-            allowed = self._catalog.chunk_keys(
-                sources=sources, tags=tags, after=after, before=before, at=at
-            )
+            allowed = self._meeting((tuple(sources), tuple(tags), after, before), at)
             if not allowed:
                 return []
         vector = self.embedder.embed_queries([query.embedded])[0]
-        near = self._beside(_near, vectors, vector, max(_DENSE_CANDIDATES, limit // 2), allowed)
+        by_vector = _near(vectors, vector, max(_DENSE_CANDIDATES, limit // 2), allowed)
         by_words = dict(
             lexical.search(query.words, query.grams, max(_LEXICAL_CANDIDATES, limit), allowed)
         )
         asked = Asked.of(query, lexical.idf("words", list(query.words)))
-        by_vector = near.result()
         farther = vectors.scores(vector, [key for key in by_words if key not in by_vector])
         likeness = self._likeness
         alike = {
@@ -372,14 +364,13 @@ class Retriever:
             for key, cosine in (by_vector | farther).items()
         }
         cosines = self._candidates(by_words, alike, limit)
-        scored = self._beside(_bm25, lexical, query, list(cosines))
+        words, grams = _bm25(lexical, query, list(cosines))
         around = {
             key: [(likeness(near, chinese=True), alike[other]) for other, near in others]
             for key, others in vectors.nearest_among(list(cosines), list(alike), NEIGHBOURS).items()
         }
         seen = self._seen(asked, cosines, at)
         keys = [key for key in cosines if key in seen]
-        words, grams = scored.result()
         gone = len(keys) < len(cosines) and at + 1 < self._catalog.oldest()
         if gone or (lexical.commit, vectors.commit) != stood:
             # A rebuild went by under this search, and its state with it.
@@ -395,20 +386,16 @@ class Retriever:
         hits.sort(key=lambda hit: (-hit.score, hit.row.pk))
         return self._reranked(query, hits)
 
-    def _beside(
-        self, work: Callable[_Given, _Made], *args: _Given.args, **kwargs: _Given.kwargs
-    ) -> Future[_Made]:
-        """What `work` returns, done by another thread.
-
-        Raises:
-            CatalogError: the retriever was closed meanwhile.
-        """
-        try:
-            begun = self._aside.submit(work, *args, **kwargs)
-        except RuntimeError as error:
-            raise CatalogError("the index was closed", "open it again") from error
-        time.sleep(0)  # Lets it begin: what follows seldom lets go of Python's lock.
-        return begun
+    def _meeting(self, filters: _Filters, at: int) -> list[int]:
+        """Keys of what meets filters at a commit; those of the last ones are kept."""
+        met = self._met
+        if met is None or met[0] != (filters, at):
+            sources, tags, after, before = filters
+            keys = self._catalog.chunk_keys(
+                sources=sources, tags=tags, after=after, before=before, at=at
+            )
+            met = self._met = (filters, at), keys
+        return met[1]
 
     def _candidates(
         self, by_words: Mapping[int, float], cosines: Mapping[int, float], limit: int
