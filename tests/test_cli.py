@@ -149,7 +149,7 @@ def test_the_help_names_every_command_and_every_exit_code() -> None:
     text = helps(None)
     for command in COMMANDS:
         assert re.search(rf"^    {command} ", text, re.MULTILINE), command
-    for code in ("0 ", "1 ", "2 ", "3 ", "130 "):
+    for code in ("0 ", "1 ", "2 ", "3 ", "4 ", "130 "):
         assert code in text.partition("exit codes:")[2]
 
 
@@ -163,6 +163,7 @@ def test_the_help_names_every_command_and_every_exit_code() -> None:
         (["ask"], "question"),
         (["ask", "x", "--frob"], "--frob"),
         (["ask", "two", "words"], "words"),
+        (["ask", "x", "--llm", "--no-llm"], "not allowed with"),
         (["search"], "query"),
         (["search", "x", "-k", "0"], "0 is not between 1 and 1000"),
         (["search", "x", "-k", "many"], "no whole number"),
@@ -233,7 +234,7 @@ def test_an_address_as_the_model_is_told_what_to_do(inside: Inside, tmp_path: Pa
     home = write_notes(tmp_path, NOTES)
     (home / "notesqa.toml").write_text('[llm]\nmodel = "http://127.0.0.1:8080/v1"\n')
     assert inside("--home", home, "index").returncode == 0
-    done = inside("--home", home, "ask", "Dropout 测试时怎么做?")
+    done = inside("--home", home, "ask", "Dropout 测试时怎么做?", "--llm")
     assert_error(done, 3, "llm.model is the address of a server")
     assert "notesqa model use http://127.0.0.1:8080/v1" in done.stderr
 
@@ -449,6 +450,53 @@ def test_a_model_without_a_template_is_told_once(
         assert "notesqa model list" in told
     else:
         assert told == ""
+
+
+@pytest.fixture
+def nobody_answers(tmp_path: Path) -> Path:
+    """A home whose settings name a model server that is down."""
+    home = write_notes(tmp_path / "home", NOTES)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        address = f"http://127.0.0.1:{taken.getsockname()[1]}/v1"
+    (home / "notesqa.toml").write_text(f'[llm]\nbase_url = "{address}"\nmodel = "m"\n')
+    return home
+
+
+@pytest.mark.parametrize("options", [(), ("--json",), ("--quiet",)])
+def test_where_the_model_fails_the_notes_are_quoted(
+    inside: Inside, nobody_answers: Path, options: tuple[str, ...]
+) -> None:
+    asked = "Dropout 测试时怎么做?"
+    done = inside("--home", nobody_answers, "ask", asked, *options)
+    assert done.returncode == 4
+    first, hint = done.stderr.splitlines()
+    assert first.startswith("notesqa: cannot reach the model server at http://127.0.0.1:")
+    assert hint.startswith("  hint: ")
+    assert "quoted from the notes" in hint
+    without = inside("--home", nobody_answers, "ask", asked, "--no-llm", *options)
+    assert (without.returncode, without.stderr) == (0, "")
+    if options == ("--json",):
+        answer = json.loads(done.stdout)
+        assert answer["engine"] == "extractive"
+        assert answer["answer"] == json.loads(without.stdout)["answer"]
+    else:
+        assert done.stdout == without.stdout
+
+
+def test_a_refusal_is_the_same_where_the_model_fails(inside: Inside, nobody_answers: Path) -> None:
+    done = inside("--home", nobody_answers, "ask", "红烧肉怎么做?")
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_model_that_is_asked_for_by_name_must_answer(
+    inside: Inside, built: Path, nobody_answers: Path
+) -> None:
+    asked = ("ask", "Dropout 测试时怎么做?", "--llm")
+    assert_error(inside("--home", nobody_answers, *asked), 3, "cannot reach the model server")
+    done = inside("--home", built, *asked)
+    assert_error(done, 3, "no chat model is chosen")
+    assert "notesqa model" in done.stderr
 
 
 def test_a_refusal_is_exit_1(inside: Inside, built: Path) -> None:

@@ -2,7 +2,7 @@
 
 stdout is data, stderr is everything else. Exit codes: 0 done, 1 the notes do not
 say (ask) or nothing was found (search), 2 usage, 3 an error with one line and a
-hint, 130 interrupted.
+hint, 4 the notes are quoted because the chat model fails (ask), 130 interrupted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,17 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from notesqa.cli_arguments import FAILED, INTERRUPTED, NOTHING, OK, USAGE, complain, drop, parse
+from notesqa.cli_arguments import (
+    FAILED,
+    INTERRUPTED,
+    NOTHING,
+    OK,
+    QUOTED,
+    USAGE,
+    complain,
+    drop,
+    parse,
+)
 from notesqa.cli_output import (
     answer_record,
     one_line,
@@ -34,10 +44,11 @@ from notesqa.cli_output import (
     status_record,
 )
 from notesqa.config import Home, Settings
-from notesqa.errors import Cancelled, NotesqaError
+from notesqa.errors import Cancelled, ModelError, NotesqaError
 
 if TYPE_CHECKING:
     from notesqa.api import Notes
+    from notesqa.records import Answer
     from notesqa.reports import IndexEvent, IndexReport
 
 
@@ -130,32 +141,28 @@ def _serve(args: argparse.Namespace, home: Home, settings: Settings) -> int:
 
 
 def _ask(args: argparse.Namespace, home: Home, settings: Settings) -> int:
-    from notesqa.answering import Delta, Finished, Found
-
     cancel = threading.Event()
     live = sys.stdout.isatty() and not args.json
-    with _open(home, settings) as notes, ExitStack() as until_found:
+    chosen = bool(settings.llm.model or settings.llm.base_url)
+    if args.llm and not chosen:
+        raise NotesqaError("no chat model is chosen", "see: notesqa model list")
+    uses_model = chosen and not args.no_llm
+    quoted_instead = False
+    with _open(home, settings) as notes:
         _first_index(notes, args)
-        uses_model = bool(settings.llm.model or settings.llm.base_url) and not args.no_llm
-        models = [settings.llm.model] if uses_model and not settings.llm.base_url else []
-        until_found.enter_context(_loading(args, settings, *models))
         previous = signal.signal(signal.SIGINT, _stopper(cancel)) if uses_model else None
-        answer = None
         try:
-            for event in notes.stream(args.question, k=args.k, llm=not args.no_llm, cancel=cancel):
-                if isinstance(event, Found):
-                    until_found.close()
-                    if uses_model and not args.quiet:
-                        _remark_on_model(notes)
-                elif isinstance(event, Delta) and live and uses_model:
-                    print(shown(event.text), end="", flush=True)
-                elif isinstance(event, Finished):
-                    answer = event.answer
+            answer = _answer(notes, args, cancel, llm=uses_model, live=live)
+        except ModelError as error:
+            if args.llm or cancel.is_set():
+                raise
+            # Quoting needs no model. Which of the two it is tells the exit code, too.
+            _say_error(ModelError(error.message, "; ".join(filter(None, (error.hint, _QUOTED)))))
+            uses_model, quoted_instead = False, True
+            answer = _answer(notes, args, cancel, llm=False, live=live)
         finally:
             if previous is not None:
                 signal.signal(signal.SIGINT, previous)
-        if answer is None:
-            raise NotesqaError("the answer did not come to its end", "ask again")
         if args.json:
             print_json(answer_record(answer))
         else:
@@ -164,14 +171,52 @@ def _ask(args: argparse.Namespace, home: Home, settings: Settings) -> int:
                 print_citations(answer)
             else:
                 print_answer(answer)
-            if not args.quiet and not uses_model and not args.no_llm and live:
+            if not args.quiet and not chosen and not args.no_llm and live:
                 print(
                     "(quoted from the notes; for a composed answer: notesqa model list)",
                     file=sys.stderr,
                 )
     if answer.stopped:
         return INTERRUPTED
-    return NOTHING if answer.refused else OK
+    if answer.refused:
+        return NOTHING
+    return QUOTED if quoted_instead else OK
+
+
+_QUOTED = "the answer is quoted from the notes instead"
+
+
+def _answer(
+    notes: Notes, args: argparse.Namespace, cancel: threading.Event, *, llm: bool, live: bool
+) -> Answer:
+    """The whole answer; what a model writes is printed as it comes, where it is seen `live`.
+
+    Raises:
+        NotesqaError: as `Notes.stream`.
+    """
+    from notesqa.answering import Delta, Finished, Found
+
+    begun = False
+    llm_settings = notes.settings.llm
+    models = [llm_settings.model] if llm and not llm_settings.base_url else []
+    with ExitStack() as until_found:
+        until_found.enter_context(_loading(args, notes.settings, *models))
+        try:
+            for event in notes.stream(args.question, k=args.k, llm=llm, cancel=cancel):
+                if isinstance(event, Found):
+                    until_found.close()
+                    if llm and not args.quiet:
+                        _remark_on_model(notes)
+                elif isinstance(event, Delta) and live and llm:
+                    print(shown(event.text), end="", flush=True)
+                    begun = True
+                elif isinstance(event, Finished):
+                    return event.answer
+        except ModelError:
+            if begun:
+                print("\n")
+            raise
+    raise NotesqaError("the answer did not come to its end", "ask again")
 
 
 @contextmanager

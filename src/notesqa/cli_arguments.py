@@ -14,7 +14,7 @@ from notesqa import __version__
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
-OK, NOTHING, USAGE, FAILED, INTERRUPTED = 0, 1, 2, 3, 130
+OK, NOTHING, USAGE, FAILED, QUOTED, INTERRUPTED = 0, 1, 2, 3, 4, 130
 
 
 def complain(text: str) -> None:
@@ -87,7 +87,8 @@ def make_parser() -> argparse.ArgumentParser:
   notesqa search "anchor free" -k 3           the passages themselves
   notesqa status                              what is indexed, what could not be read
 
-exit codes: 0 done; 1 the notes do not say, or nothing found; 2 usage; 3 error; 130 interrupted""",
+exit codes: 0 done; 1 the notes do not say, or nothing found; 2 usage; 3 error;
+4 the notes are quoted because the chat model fails; 130 interrupted""",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"notesqa {__version__}")
@@ -137,7 +138,11 @@ exit codes: 0 done; 1 the notes do not say, or nothing found; 2 usage; 3 error; 
         metavar="N",
         help="passages to answer from (retrieval.k of notesqa.toml, else 8)",
     )
-    ask.add_argument("--no-llm", action="store_true", help="quote the notes, without the model")
+    by = ask.add_mutually_exclusive_group()
+    by.add_argument("--no-llm", action="store_true", help="quote the notes, without the model")
+    by.add_argument(
+        "--llm", action="store_true", help="an error where the model fails, rather than a quotation"
+    )
     json_option(ask)
 
     search = command(
