@@ -23,7 +23,7 @@ from notesqa.cli import _COMMANDS, main
 from notesqa.cli_arguments import make_parser
 from notesqa.cli_output import print_answer
 from notesqa.config import Home
-from tests.conftest import BATCHNORM, DROPOUT, NOTES
+from tests.conftest import BATCHNORM, DROPOUT, MOMENTUM, NOTES
 from tests.fakes import BigramEmbedder, article, transmission, write_notes
 from tests.patience import PATIENCE, until
 from tests.quoting import note, quoting
@@ -679,6 +679,40 @@ def test_files_of_other_formats_are_told(inside: Inside, tmp_path: Path) -> None
     (home / "corpus" / "userdict.txt").write_text("感受野 99\n")
     assert "0 new, 1 changed, 0 gone" in inside("--home", home, "status").stdout
     assert "userdict.txt are taken in" in inside("--home", home, "index").stdout
+
+
+def test_what_is_wrong_in_a_note_that_is_read_is_told(inside: Inside, tmp_path: Path) -> None:
+    home = write_notes(
+        tmp_path / "home", {"a.md": article("池化", "池化缩小图。", date="2024-02-30")}
+    )
+    said = "corpus/a.md: its date “2024-02-30” is none: write YYYY-MM-DD"
+    for _ in ("the first time", "nothing has changed"):
+        assert inside("--home", home, "index").stderr == f"notesqa: {said}\n"
+    assert f"remark     {said}" in inside("--home", home, "status").stdout
+    assert said in inside("--home", home, "doctor").stdout
+    (remark,) = json.loads(inside("--home", home, "status", "--json").stdout)["remarks"]
+    assert f"{remark['source']}: {remark['remark']}" == said
+    write_notes(home, {"a.md": article("池化", "池化缩小图。", date="2024-02-29")})
+    assert inside("--home", home, "index").stderr == ""
+    assert "remark" not in inside("--home", home, "status").stdout
+
+
+def test_a_note_that_takes_the_place_of_another_is_told(inside: Inside, tmp_path: Path) -> None:
+    home = write_notes(tmp_path / "home", {"feed.txt": transmission(DROPOUT)})
+    inbox = (
+        write_notes(tmp_path / "inbox", {"feed.txt": transmission(DROPOUT, MOMENTUM)}) / "corpus"
+    )
+    done = inside("--home", home, "index", inbox / "feed.txt")
+    assert done.returncode == 0
+    said = re.search(
+        r"^in place of another corpus/feed.txt, which is kept as (corpus/\.replaced/.*-feed\.txt)$",
+        done.stdout,
+        re.MULTILINE,
+    )
+    assert said is not None, done.stdout
+    assert (home / said[1]).read_text(encoding="utf-8") == transmission(DROPOUT)
+    again = inside("--home", home, "index", inbox / "feed.txt", "--json")
+    assert json.loads(again.stdout)["displaced"] == []
 
 
 def test_the_first_question_builds_the_index(inside: Inside, tmp_path: Path) -> None:

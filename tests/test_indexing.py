@@ -669,10 +669,10 @@ def inbox(tmp_path: Path) -> Path:
 def test_files_and_folders_are_copied_in(make_home: Callable[..., Home], inbox: Path) -> None:
     home = Home(make_home("fresh").path)
     home.corpus.rmdir()
-    copied, failed = add_paths(home, [inbox / "one.txt", inbox])
+    copied, failed, _ = add_paths(home, [inbox / "one.txt", inbox])
     assert failed == []
     assert copied == ["corpus/one.txt", "corpus/inbox/one.txt", "corpus/inbox/two.md"]
-    assert add_paths(home, [inbox / "one.txt", str(inbox)]) == ([], []), "it has them already"
+    assert add_paths(home, [inbox / "one.txt", str(inbox)]) == ([], [], []), "it has them already"
     assert (home.corpus / "one.txt").read_bytes() == (inbox / "one.txt").read_bytes()
 
 
@@ -710,7 +710,7 @@ def test_two_of_one_name_at_once_do_not_swallow_each_other(
     for folder in ("x", "y"):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "n.md").write_text(folder)
-    copied, failed = add_paths(home, [tmp_path / "x" / "n.md", tmp_path / "y" / "n.md"])
+    copied, failed, _ = add_paths(home, [tmp_path / "x" / "n.md", tmp_path / "y" / "n.md"])
     assert copied == ["corpus/n.md"]
     assert [path for path, _ in failed] == [str(tmp_path / "y" / "n.md")]
     assert (home.corpus / "n.md").read_text() == "x"
@@ -725,7 +725,7 @@ def test_what_cannot_be_added_is_told_and_the_rest_is_added(home: Home, inbox: P
         inbox / "dangling.md", "~nobody-of-this-name/x.md", "a" * 5000, home.path, "/",
         home.corpus / "batchnorm.md", inbox / "two.md",
     ]  # fmt: skip
-    copied, failed = add_paths(home, named)
+    copied, failed, _ = add_paths(home, named)
     assert copied == ["corpus/two.md"]
     assert [path for path, _ in failed] == [str(path) for path in named[:10]]
     assert all(reason and "\n" not in reason for _, reason in failed)
@@ -741,7 +741,7 @@ def test_a_copy_that_fails_leaves_no_half_note(
         raise OSError(28, os.strerror(28))
 
     monkeypatch.setattr("notesqa.adding.shutil.copyfile", full)
-    copied, failed = add_paths(home, [inbox])
+    copied, failed, _ = add_paths(home, [inbox])
     assert copied == []
     assert [Path(path).name for path, _ in failed] == ["one.txt", "two.md"]
     assert all("No space left" in reason for _, reason in failed)

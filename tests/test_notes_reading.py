@@ -102,6 +102,8 @@ def test_front_matter_is_told_apart_from_the_body(tmp_path: Path) -> None:
         ("date: 2024/3/5", "", "2024-03-05", ()),
         ("date: 2024年3月5日\ntag: 单个", "", "2024-03-05", ("单个",)),
         ("date: 2024-13-45\ntitle: x", "x", None, ()),
+        ("date: 20240305", "", "2024-03-05", ()),
+        ("Title: 甲\nDate: 2024-03-05\nTags: [乙]", "甲", "2024-03-05", ("乙",)),
         ("title: [broken\ntags: a", "", None, ("a",)),
         ("title: {broken\ntags: [a, b", "", None, ("a", "b")),
         ("title: 甲: 乙", "甲: 乙", None, ()),
@@ -118,6 +120,28 @@ def test_front_matter_good_and_bad(
     front = front_matter(f"---\n{head}\n---\n正文")
     assert (front.title, front.date, front.tags) == (title, date, tags)
     assert f"---\n{head}\n---\n正文"[front.length :] == "正文"
+
+
+@pytest.mark.parametrize(
+    ("head", "said"),
+    [
+        ("title: 甲\ndate: 2024-03-05\ntags: [乙]", []),
+        ("title: 甲\ndate:\ntags:", []),
+        ("title: 甲\ndate: 2024-13-45", ["its date “2024-13-45” is none: write YYYY-MM-DD"]),
+        ("title: 甲\ndate: 2024-02-30", ["its date “2024-02-30” is none: write YYYY-MM-DD"]),
+        ("title: 甲\ndate: 昨天", ["its date “昨天” is none: write YYYY-MM-DD"]),
+        ("title: 甲\ndate: 2024", ["its date “2024” is none: write YYYY-MM-DD"]),
+        ("title: 甲\ndate: 02/03/2024", ["its date “02/03/2024” is none: write YYYY-MM-DD"]),
+        (
+            "tags: [乙, 丙]\ntitle: [甲\ndate: 2024-03-05",
+            ["its front matter is no YAML (line 4): read as far as it is plain"],
+        ),
+    ],
+)
+def test_what_is_wrong_in_front_matter_is_told(tmp_path: Path, head: str, said: list[str]) -> None:
+    path = tmp_path / "a.md"
+    path.write_text(f"---\n{head}\n---\n# 注意力\n正文", encoding="utf-8")
+    assert list(read_file(path, "corpus/a.md").remarks) == said
 
 
 def test_a_title_that_cannot_be_read_is_taken_from_the_text(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from notesqa.errors import CorpusError
 from notesqa.notes import supported
@@ -20,11 +20,25 @@ if TYPE_CHECKING:
 REPLACED_FOLDER = ".replaced"
 
 
+class Added(NamedTuple):
+    """What `add_paths` did.
+
+    Attributes:
+        copied: files relative to the home.
+        failed: path and reason of what could not be copied.
+        displaced: files that took the place of others of their name, and where those are kept.
+    """
+
+    copied: list[str]
+    failed: list[tuple[str, str]]
+    displaced: list[tuple[str, str]]
+
+
 def add_paths(
     home: Home,
     paths: Iterable[str | os.PathLike[str]],
     left_out: Counter[str] | None = None,
-) -> tuple[list[str], list[tuple[str, str]]]:
+) -> Added:
     """Copy files, or the notes below folders, into the corpus.
 
     A file that the corpus has already is left alone; one of the same name and
@@ -33,12 +47,10 @@ def add_paths(
     Args:
         left_out: where files of other formats below folders are counted by their suffix.
 
-    Returns:
-        The copied files relative to the home, and `(path, reason)` of those that
-        could not be copied.
     """
     copied: list[str] = []
     failed: list[tuple[str, str]] = []
+    displaced: list[tuple[str, str]] = []
     placed: set[Path] = set()
     for named in paths:
         try:
@@ -46,8 +58,8 @@ def add_paths(
         except CorpusError as error:
             failed.append((str(named), error.message))
             continue
-        except (OSError, RuntimeError) as error:
-            # RuntimeError: `~somebody` who is not known here.
+        except (OSError, RuntimeError, ValueError) as error:
+            # RuntimeError: `~somebody` who is not known here. ValueError: a NUL in the name.
             failed.append((str(named), getattr(error, "strerror", None) or str(error)))
             continue
         for file, place in found:
@@ -58,13 +70,16 @@ def add_paths(
                     failed.append((str(file), "another file of this name was just added"))
                     continue
                 placed.add(target)
-                if _copy(file, target, home.corpus):
-                    copied.append(path_in_home(target, home))
+                if target.is_file() and hash_file(target) == hash_file(file):
+                    continue
+                if kept := _copy(file, target, home.corpus):
+                    displaced.append((path_in_home(target, home), path_in_home(kept, home)))
+                copied.append(path_in_home(target, home))
             except CorpusError as error:
                 failed.append((str(file), error.message))
             except OSError as error:
                 failed.append((str(file), error.strerror or str(error)))
-    return copied, failed
+    return Added(copied, failed, displaced)
 
 
 def _named(
@@ -74,7 +89,7 @@ def _named(
 
     Raises:
         CorpusError: it names no notes.
-        OSError, RuntimeError: it cannot be looked at.
+        OSError, RuntimeError, ValueError: it cannot be looked at.
     """
     if not os.fspath(named):
         raise CorpusError("an empty name")
@@ -101,11 +116,11 @@ def _named(
     return [(path, Path(path.name))]
 
 
-def _copy(file: Path, target: Path, corpus: Path) -> bool:
+def _copy(file: Path, target: Path, corpus: Path) -> Path | None:
+    """Copy a note; returns where the one in its place is kept, if there was one."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    kept = None
     if target.exists():
-        if target.is_file() and hash_file(target) == hash_file(file):
-            return False
         kept = corpus / REPLACED_FOLDER / target.relative_to(corpus)
         kept = kept.with_name(f"{datetime.now():%Y%m%d-%H%M%S-%f}-{kept.name}")
         kept.parent.mkdir(parents=True, exist_ok=True)
@@ -117,4 +132,4 @@ def _copy(file: Path, target: Path, corpus: Path) -> bool:
         temporary.replace(target)
     finally:
         temporary.unlink(missing_ok=True)
-    return True
+    return kept

@@ -38,6 +38,8 @@ class Status:
         unread: source and reason of every file that could not be read.
         followers: by engine, the commit that it has reached, and its device.
         pending: files that a rebuild would take in.
+        remarks: source of every file in which something is wrong that was read all the same,
+            and what.
     """
 
     home: str
@@ -50,6 +52,7 @@ class Status:
     unread: tuple[tuple[str, str], ...]
     followers: Mapping[str, Mapping[str, Any]]
     pending: Pending
+    remarks: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +227,7 @@ class Notes:
         paths = (paths,) if isinstance(paths, str | os.PathLike) else paths
         with rebuild_lock(self.home.index):
             left_out: Counter[str] = Counter()
-            copied, failed = add_paths(self.home, paths, left_out)
+            added = add_paths(self.home, paths, left_out)
             catalog = self._open_catalog(write=True)
             self.retriever.reload_dictionary()
             other_words = self._other_words(self.retriever.segmenter)
@@ -235,8 +238,9 @@ class Notes:
                 self.retriever.embedder,
                 self.retriever.followers,
                 full=full,
-                copied=copied,
-                failed=failed,
+                copied=added.copied,
+                failed=added.failed,
+                displaced=added.displaced,
                 left_out=left_out,
                 on_event=on_event,
                 cancel=cancel,
@@ -292,6 +296,7 @@ class Notes:
             unread=unread,
             followers=self._followers(),
             pending=waiting,
+            remarks=catalog.remarks(),
         )
 
     def signature(self) -> int:

@@ -200,6 +200,8 @@ def print_report(report: IndexReport) -> None:
     """Print what a rebuild did; what failed goes to stderr."""
     if report.copied:
         print(f"added to the corpus: {len(report.copied)} file{'s' * (len(report.copied) > 1)}")
+    for path, kept in report.displaced:
+        print(f"in place of another {one_line(path)}, which is kept as {one_line(kept)}")
     if report.changed:
         parts = [
             f"{count} {word}"
@@ -227,6 +229,8 @@ def print_report(report: IndexReport) -> None:
         )
     for source, reason in report.unread:
         print(f"notesqa: not read: {one_line(source)}: {one_line(reason)}", file=sys.stderr)
+    for source, said in report.remarks:
+        print(f"notesqa: {one_line(source)}: {one_line(said)}", file=sys.stderr)
     if report.left_out:
         print(f"notesqa: left out: {_left_out(report.left_out)}", file=sys.stderr)
     for path, reason in report.failed:
@@ -260,6 +264,7 @@ def status_record(status: Status) -> dict[str, Any]:
             "removed": list(status.pending.removed),
         },
         "left_out": dict(status.pending.left_out),
+        "remarks": [{"source": source, "remark": said} for source, said in status.remarks],
     }
 
 
@@ -291,3 +296,5 @@ def print_status(status: Status) -> None:
         print(f"{'left out':<10} {_left_out(waiting.left_out)}")
     for source, reason in status.unread:
         print(f"{'unread':<10} {one_line(source)}: {one_line(reason)}")
+    for source, said in status.remarks:
+        print(f"{'remark':<10} {one_line(source)}: {one_line(said)}")

@@ -191,6 +191,8 @@ def _catalog(home: Home, settings: Settings, catalog: object) -> Iterator[Check]
     unread = [p for p, s in catalog.file_stats().items() if s[2] is not None]
     if unread:
         yield Check("unread", "warning", f"{len(unread)} files: {unread[0]}", "notesqa status")
+    for path, said in catalog.remarks()[:1]:
+        yield Check("notes", "warning", f"{path}: {said}", "notesqa status tells all such")
 
 
 def _embedding(settings: Settings) -> Iterator[Check]:

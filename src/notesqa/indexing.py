@@ -152,6 +152,7 @@ def rebuild(
     full: bool = False,
     copied: Sequence[str] = (),
     failed: Sequence[tuple[str, str]] = (),
+    displaced: Sequence[tuple[str, str]] = (),
     left_out: Counter[str] | None = None,
     on_event: Callable[[IndexEvent], None] | None = None,
     cancel: threading.Event | None = None,
@@ -161,7 +162,7 @@ def rebuild(
     Args:
         full: read and chunk everything anew, and forget earlier commits; vectors of
             unchanged texts are kept.
-        copied, failed: what `add_paths` returned; only reported.
+        copied, failed, displaced: what `add_paths` returned; only reported.
         left_out: what it counted, to which the files of the corpus are added.
         on_event: called from this thread.
         cancel: when set, the work stops soon; vectors computed so far are kept.
@@ -203,6 +204,8 @@ def rebuild(
             embedded=0,
             seconds=time.perf_counter() - started,
             left_out=by_suffix(left_out),
+            remarks=catalog.remarks(),
+            displaced=tuple(displaced),
         )
     gathered = gather(readings)
     live = catalog.live_documents()
@@ -226,6 +229,7 @@ def rebuild(
         tell("read", done, len(changed), document.title)
         new.append(_new_document(document, hashes[document.id], embedder, settings))
     embedded = _embed(catalog, embedder, new, tell)
+    remarks = tuple((read.path, said) for read in readings for said in read.remarks)
     tell("commit", 0, 1)
     commit = catalog.add_commit(
         recipe=wanted,
@@ -237,6 +241,7 @@ def rebuild(
         moved=moved,
         duplicates=gathered.duplicates,
         seconds=time.perf_counter() - started,
+        remarks=remarks,
         purge=anew,
     )
     if anew or stale_vectors:
@@ -271,6 +276,8 @@ def rebuild(
         embedded=embedded,
         seconds=time.perf_counter() - started,
         left_out=by_suffix(left_out),
+        remarks=remarks,
+        displaced=tuple(displaced),
     )
 
 

@@ -61,6 +61,9 @@ class IndexReport:
         embedded: how many vectors were computed.
         left_out: suffix and number of files of other formats that were passed over.
         dictionary: the words of `userdict.txt` were others than before.
+        remarks: source of every file in which something is wrong that was read all the same,
+            and what.
+        displaced: files that took the place of others of their name, and where those are kept.
     """
 
     commit: int
@@ -81,6 +84,8 @@ class IndexReport:
     seconds: float
     left_out: tuple[tuple[str, int], ...] = ()
     dictionary: bool = False
+    remarks: tuple[tuple[str, str], ...] = ()
+    displaced: tuple[tuple[str, str], ...] = ()
 
     def brief(self, most: int = 200) -> IndexReport:
         """The report for a person to read: of every list the first `most`, and how many more.
@@ -103,6 +108,8 @@ class IndexReport:
             copied=names(self.copied),
             unread=pairs(self.unread),
             failed=pairs(self.failed),
+            remarks=pairs(self.remarks),
+            displaced=pairs(self.displaced),
         )
 
 

@@ -205,11 +205,12 @@ def _pack(read: ReadFile) -> bytes:
          list(d.tags), d.truncated]
         for d in read.documents
     ]  # fmt: skip
-    return zlib.compress(json.dumps(rows, ensure_ascii=False).encode("utf-8", "surrogatepass"), 1)
+    packed = json.dumps([rows, read.remarks], ensure_ascii=False)
+    return zlib.compress(packed.encode("utf-8", "surrogatepass"), 1)
 
 
 def _unpack(path: str, blob: bytes) -> ReadFile:
-    rows = json.loads(zlib.decompress(blob).decode("utf-8", "surrogatepass"))
+    rows, remarks = json.loads(zlib.decompress(blob).decode("utf-8", "surrogatepass"))
     return ReadFile(
         path,
         tuple(
@@ -217,4 +218,5 @@ def _unpack(path: str, blob: bytes) -> ReadFile:
                      r[7])
             for r in rows
         ),
+        tuple(remarks),
     )  # fmt: skip

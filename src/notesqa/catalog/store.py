@@ -61,6 +61,11 @@ class Catalog(Conversations):
         rows = self._rows("SELECT path, size, mtime_ns, reason FROM files ORDER BY path")
         return {row[0]: (row[1], row[2], row[3]) for row in rows}
 
+    def remarks(self) -> tuple[tuple[str, str], ...]:
+        """Path of every file that the latest commit read and in which something is wrong."""
+        rows = self._rows("SELECT value FROM state WHERE key = 'remarks'")
+        return tuple((path, said) for path, said in json.loads(rows[0][0])) if rows else ()
+
     def live_documents(self) -> dict[str, LiveDocument]:
         """Every document of the latest commit, by id."""
         rows = self._rows("SELECT pk, id, hash, sources FROM documents WHERE removed IS NULL")
@@ -78,6 +83,7 @@ class Catalog(Conversations):
         moved: Mapping[int, Document],
         duplicates: int,
         seconds: float,
+        remarks: Sequence[tuple[str, str]] = (),
         purge: bool = False,
     ) -> Commit:
         """Add one commit, all of it or nothing.
@@ -87,6 +93,8 @@ class Catalog(Conversations):
             added: new documents, or new versions of them.
             removed: primary keys of documents that are gone or replaced.
             moved: documents whose text stayed and whose sources changed.
+            remarks: path of every file in which something is wrong that was read all the
+                same, and what.
             purge: engines begin anew, and the rows of commits before the last are
                 forgotten; what this commit removes stays for searches under way.
         """
@@ -126,6 +134,10 @@ class Catalog(Conversations):
                 db.execute("DELETE FROM chunks WHERE removed < ?", [number])
                 db.execute("DELETE FROM documents WHERE removed < ?", [number])
                 db.execute("UPDATE state SET value = ? WHERE key = 'oldest'", [str(number)])
+            db.execute(
+                "INSERT OR REPLACE INTO state VALUES ('remarks', ?)",
+                [json.dumps(list(remarks), ensure_ascii=False)],
+            )
             count = "SELECT count(*) FROM"
             db.execute(
                 f"INSERT INTO commits VALUES (?, ?, ?, ?, ({count} files),"

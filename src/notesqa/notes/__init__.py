@@ -13,11 +13,11 @@ from notesqa.notes.decode import decode
 from notesqa.notes.gathering import Gathered, ReadFile, gather
 from notesqa.notes.markdown import read_article
 from notesqa.notes.transmission import is_transmission, read_transmission
-from notesqa.records import Document
+from notesqa.records import DocumentKind
 
 __all__ = ["VERSION", "Gathered", "ReadFile", "Unread", "gather", "read_file", "supported"]
 
-VERSION = 4
+VERSION = 5
 """Changes when the same file may be read otherwise than before."""
 
 MOST_BYTES = 512 << 20
@@ -31,21 +31,22 @@ class Unread:
     reason: str
 
 
-def _text(text: str, relative: str) -> tuple[Document, ...]:
+def _text(text: str, relative: str) -> ReadFile:
+    return _transmission_or(text, relative, "text")
+
+
+def _markdown(text: str, relative: str) -> ReadFile:
+    return _transmission_or(text, relative, "article")
+
+
+def _transmission_or(text: str, relative: str, kind: DocumentKind) -> ReadFile:
     if is_transmission(text):
-        return read_transmission(text, relative)
-    document = read_article(text, relative, "text")
-    return (document,) if document else ()
+        return ReadFile(relative, read_transmission(text, relative))
+    document, remarks = read_article(text, relative, kind)
+    return ReadFile(relative, (document,) if document else (), remarks)
 
 
-def _markdown(text: str, relative: str) -> tuple[Document, ...]:
-    if is_transmission(text):
-        return read_transmission(text, relative)
-    document = read_article(text, relative, "article")
-    return (document,) if document else ()
-
-
-_READERS: dict[str, Callable[[str, str], tuple[Document, ...]]] = {
+_READERS: dict[str, Callable[[str, str], ReadFile]] = {
     ".txt": _text,
     ".text": _text,
     ".md": _markdown,
@@ -87,10 +88,10 @@ def read_file(path: Path, relative: str) -> ReadFile:
     text = decode(data).replace("\r\n", "\n").replace("\r", "\n")
     if not text.strip():
         raise CorpusError("empty file", "write something into it, or remove it")
-    documents = reader(text, relative)
-    if not documents:
+    read = reader(text, relative)
+    if not read.documents:
         raise CorpusError("nothing in it but its frame", "save the page again")
-    return ReadFile(relative, documents)
+    return read
 
 
 def _reason(error: OSError) -> str:

@@ -24,10 +24,12 @@ class ReadFile:
     Attributes:
         path: relative to the home.
         documents: in the order of the file; titles not yet unique.
+        remarks: what is wrong in a file that was read all the same.
     """
 
     path: str
     documents: tuple[Document, ...]
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
