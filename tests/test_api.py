@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shutil
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from notesqa.answering import Delta, Finished, Found
 from notesqa.api import Notes, answer_from_json, answer_to_json
 from notesqa.config import ChunkingSettings, Home, LlmSettings, RetrievalSettings, Settings
-from notesqa.errors import CatalogError, NotesqaError
+from notesqa.errors import CatalogError, ConfigError, CorpusError, NotesqaError
 from notesqa.records import Answer, Citation, Passage, Sentence, Turn
 from notesqa.retrieval import Retriever
 from tests.fakes import BigramEmbedder, article
@@ -398,3 +399,25 @@ def test_a_conversation_is_named(indexed: Notes) -> None:
     indexed.name_conversation(kept, "Dropout 测试时怎么做?")
     assert indexed.conversations()[0].title == "随机失活的测试"
     assert "Dropout 测试时怎么做?" in model.asked[0][-1].content
+
+
+def test_notes_whose_folder_is_gone_are_not_forgotten(indexed: Notes) -> None:
+    away = indexed.home.path / "elsewhere"
+    indexed.home.corpus.rename(away)
+    with pytest.raises(CorpusError, match="the folder of the notes is gone"):
+        indexed.index()
+    assert indexed.search("动量 系数"), "a disk that is not there may be there again"
+    away.rename(indexed.home.corpus)
+    assert not indexed.index().changed
+
+
+def test_a_home_that_is_gone_is_not_made_again(indexed: Notes) -> None:
+    shutil.rmtree(indexed.home.path)
+    with pytest.raises(ConfigError, match="does not exist"):
+        indexed.index()
+    assert not indexed.home.path.exists()
+
+
+def test_a_name_that_no_file_can_have_is_told(indexed: Notes) -> None:
+    ((name, _),) = indexed.index(["a\0b.md"]).failed
+    assert name == "a\0b.md"

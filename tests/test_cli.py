@@ -11,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Protocol
 
 import pytest
 
-from notesqa import __version__
+from notesqa import Cancelled, Notes, __version__
 from notesqa.cli import _COMMANDS, main
 from notesqa.cli_arguments import make_parser
 from notesqa.cli_output import print_answer
@@ -720,6 +721,18 @@ def test_the_first_question_builds_the_index(inside: Inside, tmp_path: Path) -> 
     done = inside("--home", home, "ask", "Dropout 测试时怎么做?")
     assert done.returncode == 0
     assert "1-p" in done.stdout
+
+
+def test_a_question_after_an_interrupted_first_build_builds_it(
+    inside: Inside, tmp_path: Path
+) -> None:
+    home = write_notes(tmp_path / "home", NOTES)
+    stop = threading.Event()
+    stop.set()
+    with Notes.open(home) as notes, pytest.raises(Cancelled):
+        notes.index(cancel=stop)
+    done = inside("--home", home, "search", "动量系数")
+    assert done.returncode == 0, done.stderr
 
 
 def test_an_index_folder_in_the_way(inside: Inside, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from notesqa.config import Home, Settings
-from notesqa.errors import CorpusError, NotesqaError
+from notesqa.errors import ConfigError, CorpusError, NotesqaError
 from notesqa.records import Answer, Citation, Document, Passage, Sentence, Turn
 from notesqa.reports import ConversationInfo, DocumentInfo, IndexEvent, IndexReport, Pending
 
@@ -218,11 +218,17 @@ class Notes:
 
         Raises:
             Cancelled: by `cancel`.
+            CorpusError: the folder of the notes is gone.
             NotesqaError: the index cannot be written, or the embedder not opened.
                 Files that cannot be read are reported, not raised.
         """
         from notesqa.indexing import add_paths, rebuild, rebuild_lock
 
+        if not self.home.path.is_dir():
+            # Or it would be made again, and empty: a disk may only be away for a while.
+            raise ConfigError(
+                f"the home {self.home.path} does not exist", "make it first, or open another"
+            )
         # A string is a sequence, too: of paths of one letter.
         paths = (paths,) if isinstance(paths, str | os.PathLike) else paths
         with rebuild_lock(self.home.index):
@@ -298,6 +304,18 @@ class Notes:
             pending=waiting,
             remarks=catalog.remarks(),
         )
+
+    def is_indexed(self) -> bool:
+        """Whether there is a commit to search.
+
+        Raises:
+            CatalogError: there is an index that cannot be read.
+        """
+        from notesqa.catalog import CATALOG_FILE
+
+        if not (self.home.index / CATALOG_FILE).is_file():
+            return False
+        return self._open_catalog().commit() is not None
 
     def signature(self) -> int:
         """A number that changes when a file of the corpus comes, goes or is written."""

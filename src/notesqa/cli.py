@@ -305,9 +305,7 @@ def _index(args: argparse.Namespace, home: Home, settings: Settings) -> int:
 
 def _first_index(notes: Notes, args: argparse.Namespace) -> None:
     """Build the index where there is none yet and there are notes to build it from."""
-    from notesqa.catalog import CATALOG_FILE
-
-    if (notes.home.index / CATALOG_FILE).is_file():
+    if notes.is_indexed():
         return
     _check_corpus(notes.home)
     if not notes.home.corpus.is_dir() or not any(notes.home.corpus.iterdir()):

@@ -134,7 +134,16 @@ def read_corpus(
     Returns:
         Files read anew, files of which only the time has changed, paths that are
         gone, and what every readable file holds.
+
+    Raises:
+        CorpusError: the corpus was there and is gone, or cannot be listed.
     """
+    if known and not home.corpus.exists():
+        # An empty folder says that the notes are gone; none may be a disk that is away.
+        raise CorpusError(
+            f"the folder of the notes is gone: {home.corpus}",
+            "bring it back, or make an empty one to forget its notes",
+        )
     paths = list(corpus_files(home.corpus, left_out))
     fresh: list[FileRow] = []
     touched: list[FileRow] = []
