@@ -318,7 +318,7 @@ def test_damage_inside_is_found_by_the_check(tmp_path: Path) -> None:
     catalog.close()
     path = folder / "catalog.db"
     data = bytearray(path.read_bytes())
-    for offset in range(4096 * 3, len(data), 4096):
+    for offset in range(4096 * 8, len(data), 4096):
         data[offset : offset + 64] = b"\xff" * 64
     path.write_bytes(data)
     catalog = Catalog(folder)

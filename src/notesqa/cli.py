@@ -345,6 +345,7 @@ _STAGES = {
     "embed": "embedding",
     "commit": "committing",
     "follow": "indexing",
+    "tidy": "giving back space",
 }
 
 

@@ -185,6 +185,7 @@ def rebuild(
         if catalog.likeness(embedder.name) is None:
             keep_likeness(catalog, embedder)
         _follow(catalog, followers, tell)
+        _tidy(catalog, tell)
         unread = _unread(catalog)
         return IndexReport(
             commit=previous.id,
@@ -249,6 +250,7 @@ def rebuild(
     keep_likeness(catalog, embedder)
     tell("commit", 1, 1)
     _follow(catalog, followers, tell)
+    _tidy(catalog, tell)
     titles = {d.id: d.title for r in readings for d in r.documents}
     titles.update({d.id: d.title for d in gathered.documents})
     new_documents = [d for d in changed if d.id not in live]
@@ -372,3 +374,16 @@ def _follow(catalog: Catalog, followers: Sequence[Follower], tell: _Tell) -> Non
                 ) from stop
 
         follower.catch_up(catalog, progress)
+
+
+def _tidy(catalog: Catalog, tell: _Tell) -> None:
+    """Give back space; who stops that lacks nothing, so that it is no stopped rebuild."""
+
+    def going(done: int, total: int) -> bool:
+        try:
+            tell("tidy", done, total)
+        except Cancelled:
+            return False
+        return True
+
+    catalog.tidy(going)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-Stage = Literal["scan", "read", "embed", "commit", "follow"]
+Stage = Literal["scan", "read", "embed", "commit", "follow", "tidy"]
 
 
 @dataclass(frozen=True, slots=True)

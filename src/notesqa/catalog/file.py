@@ -16,6 +16,8 @@ from notesqa.catalog.schema import migrations
 from notesqa.errors import CatalogError
 
 CATALOG_FILE = "catalog.db"
+_LONGEST_LOG = 32 << 20
+"""Of SQLite's log after a great commit, which else keeps its size while anybody reads."""
 
 
 @contextlib.contextmanager
@@ -121,6 +123,8 @@ class CatalogFile:
         )
         try:
             if write:
+                # Heeded where there is nothing yet: such a file can become shorter step by step.
+                connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
                 # The probe row finds a read-only folder before any work is done.
                 connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -135,6 +139,7 @@ class CatalogFile:
                 check_same_thread=False,
             )
         connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute(f"PRAGMA journal_size_limit = {_LONGEST_LOG}")
         return Database(connection, execute_plugins=False)
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ from notesqa.catalog.rows import (
     decode_sources,
     encode_sources,
 )
+from notesqa.catalog.space import Going, tidy
 from notesqa.errors import CatalogError
 from notesqa.records import Document, DocumentKind, Entry
 from notesqa.reports import DocumentInfo
@@ -128,12 +129,13 @@ class Catalog(Conversations):
                     "UPDATE documents SET sources = ? WHERE pk = ?",
                     [encode_sources(document.sources), pk],
                 )
-            for new in added:
-                self._add_document(new, number)
             if purge:
+                # Before the new ones come, which may then take their room.
                 db.execute("DELETE FROM chunks WHERE removed < ?", [number])
                 db.execute("DELETE FROM documents WHERE removed < ?", [number])
                 db.execute("UPDATE state SET value = ? WHERE key = 'oldest'", [str(number)])
+            for new in added:
+                self._add_document(new, number)
             db.execute(
                 "INSERT OR REPLACE INTO state VALUES ('remarks', ?)",
                 [json.dumps(list(remarks), ensure_ascii=False)],
@@ -192,6 +194,17 @@ class Catalog(Conversations):
         self._db.conn.executemany(
             "INSERT INTO terms VALUES (?, ?, ?, ?)", ((pk, *term) for term in new.terms)
         )
+
+    def tidy(self, going: Going = lambda _done, _total: True) -> None:
+        """Give back the space of what earlier commits held, where it is worth it.
+
+        Others go on reading and writing meanwhile, and so may this catalog in other threads.
+
+        Args:
+            going: is told what is done of how much; where it says False the work ends.
+        """
+        with mapped(self.path):
+            tidy(self.path, going)
 
     def touch_files(self, files: Iterable[FileRow]) -> None:
         """Note the new size and time of files whose content is as it was."""

@@ -121,6 +121,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "stage_embed": ("计算向量", "computing vectors"),
     "stage_commit": ("写入", "writing"),
     "stage_follow": ("更新索引", "updating the engines"),
+    "stage_tidy": ("收回空间", "giving back space"),
     "left": ("还需 {n} 秒", "{n} s left"),
     "cancel_hint": ("Ctrl+X 取消", "Ctrl+X cancels"),
     "rebuild_cancelled": ("已取消；已完成的部分留着", "cancelled; what was done is kept"),
