@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import re
 import shutil
+import signal
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -21,6 +24,7 @@ from notesqa.errors import CatalogError, ConfigError, CorpusError, NotesqaError
 from notesqa.records import Answer, Citation, Passage, Sentence, Turn
 from notesqa.retrieval import Retriever
 from tests.fakes import BigramEmbedder, article
+from tests.patience import PATIENCE
 from tests.test_answering_conversation import Scripted
 
 
@@ -421,3 +425,29 @@ def test_a_home_that_is_gone_is_not_made_again(indexed: Notes) -> None:
 def test_a_name_that_no_file_can_have_is_told(indexed: Notes) -> None:
     ((name, _),) = indexed.index(["a\0b.md"]).failed
     assert name == "a\0b.md"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_forked_process_opens_the_home_anew(indexed: Notes) -> None:
+    """It waited for ever: the threads of the parent's searches are not there."""
+    wanted = [p.chunk_id for p in indexed.search("动量 系数", 3)]
+    retriever = Retriever.open(indexed.home.path)
+    retriever.search("动量 系数", 3)
+    child = os.fork()
+    if not child:
+        signal.alarm(int(PATIENCE))
+        code = 1
+        with contextlib.suppress(BaseException):
+            found = [p.chunk_id for p in indexed.search("动量 系数", 3)]
+            try:
+                retriever.search("动量 系数", 3)
+            except CatalogError as error:
+                code = 0 if found == wanted and "forked" in error.message else 2
+            retriever.close()
+            indexed.close()
+        os._exit(code)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == 0
+    assert [p.chunk_id for p in indexed.search("动量 系数", 3)] == wanted
+    retriever.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
@@ -18,6 +19,9 @@ from notesqa.errors import CatalogError
 CATALOG_FILE = "catalog.db"
 _LONGEST_LOG = 32 << 20
 """Of SQLite's log after a great commit, which else keeps its size while anybody reads."""
+
+_PARENTS: list[Database] = []
+"""Connections of a process that this one was forked from: never closed here."""
 
 
 @contextlib.contextmanager
@@ -75,6 +79,7 @@ class CatalogFile:
                 or not writable.
         """
         self.path = folder / CATALOG_FILE
+        self._process = os.getpid()
         self._lock = threading.RLock()
         if write:
             try:
@@ -111,8 +116,8 @@ class CatalogFile:
 
     @property
     def is_gone(self) -> bool:
-        """Whether the file was deleted or replaced since it was opened."""
-        return _place(self.path) != self._place
+        """Whether the file was deleted or replaced since it was opened, or the process forked."""
+        return self._process != os.getpid() or _place(self.path) != self._place
 
     def _connect(self, write: bool) -> Database:
         connection = sqlite3.connect(
@@ -144,10 +149,19 @@ class CatalogFile:
 
     def close(self) -> None:
         """Close the connection; the catalog cannot be used afterwards."""
+        if self._process != os.getpid():
+            # What the parent process has open would be closed under it.
+            _PARENTS.append(self._db)
+            return
         with self._lock, contextlib.suppress(sqlite3.Error):
             self._db.conn.close()
 
     def _rows(self, sql: str, values: Sequence[Any] = ()) -> list[Any]:
+        if self._process != os.getpid():
+            # SQLite forbids it, and the threads of a search are not there.
+            raise CatalogError(
+                "the index was opened before this process was forked", "open it again"
+            )
         with self._lock, mapped(self.path):
             return list(self._db.execute(sql, values).fetchall())
 
