@@ -308,6 +308,16 @@ def test_status_json(inside: Inside, built: Path) -> None:
     assert done.stderr == ""
 
 
+def test_an_index_of_other_settings_is_told(inside: Inside, tmp_path: Path) -> None:
+    home = write_notes(tmp_path / "home", NOTES)
+    inside("--home", home, "index")
+    assert "outdated" not in inside("--home", home, "status").stdout
+    (home / "notesqa.toml").write_text("[chunking]\ntokens = 64\n")
+    assert "outdated" in inside("--home", home, "status").stdout
+    inside("--home", home, "index")
+    assert "outdated" not in inside("--home", home, "status").stdout
+
+
 def test_status_in_words(inside: Inside, built: Path) -> None:
     done = inside("--home", built, "status")
     rows = dict(line.split(None, 1) for line in done.stdout.splitlines())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -81,6 +82,62 @@ def test_python_example(home: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert "ddim.md" in done.stdout
+
+
+FREE = ("scores", "seconds", "left_out")
+"""Their keys are names that differ."""
+
+
+def shape(value: object) -> object:
+    """The types of a JSON value, with the keys of its objects and the kind of its lists."""
+    if isinstance(value, dict):
+        return {
+            key: sorted({type(v).__name__ for v in inner.values()})
+            if key in FREE and isinstance(inner, dict)
+            else shape(inner)
+            for key, inner in value.items()
+        }
+    if isinstance(value, list):
+        return [shape(value[0])] if value else []
+    return "str" if value is None else type(value).__name__
+
+
+def test_what_json_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (example,) = blocks("json")
+    home, inbox = tmp_path / "home", tmp_path / "inbox"
+    said = "知识蒸馏用大模型的软标签训练小模型，温度越高软标签越平滑，学生从中学到类别之间的相似"
+    notes = {
+        "a.md": "---\ndate: 2024-02-30\n---\n# 池化\n\n池化缩小特征图，池化保留主要的特征。",
+        "b.md": "",
+        "c.pdf": "%PDF",
+        "feed.txt": f"INCOMING TRANSMISSION\n\nLATEST UPDATES\n{said}...\n",
+        "old.md": "# 旧\n\n旧的一篇讲剪枝。",
+    }
+    new = {
+        "old.md": f"---\ndate: 2024-02-03\ntags: [蒸馏]\n---\n# 蒸馏\n\n## 概要\n\n{said}度。\n",
+        "extra.md": "# 剪枝\n\n剪枝去掉不重要的权重。",
+    }
+    for folder, files in ((home / "corpus", notes), (inbox, new)):
+        folder.mkdir(parents=True)
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8")
+
+    def run(*words: str) -> object:
+        capsys.readouterr()
+        main(["--home", str(home), *words, "--json"])
+        return json.loads(capsys.readouterr().out)
+
+    run("index")
+    found = {"index": run("index", str(inbox / "old.md"), str(inbox / "extra.md"), "none.md")}
+    found["search"] = run("search", "知识蒸馏 软标签")
+    found["ask"] = run("ask", "知识蒸馏的温度有什么用?")
+    (home / "corpus" / "new.md").write_text("# 新\n\n新的一篇。", encoding="utf-8")
+    found["status"] = run("status")
+    found["doctor"] = run("doctor")
+    documented = json.loads(example)
+    assert documented.keys() == found.keys()
+    for command, value in documented.items():
+        assert shape(found[command]) == shape(value), command
 
 
 def test_make_run_answers_without_a_terminal() -> None:

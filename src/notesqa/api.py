@@ -40,6 +40,7 @@ class Status:
         pending: files that a rebuild would take in.
         remarks: source of every file in which something is wrong that was read all the same,
             and what.
+        outdated: a rebuild would make everything anew, as settings or version have changed.
     """
 
     home: str
@@ -53,6 +54,7 @@ class Status:
     followers: Mapping[str, Mapping[str, Any]]
     pending: Pending
     remarks: tuple[tuple[str, str], ...] = ()
+    outdated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -279,7 +281,7 @@ class Notes:
     def status(self) -> Status:
         """What the index holds, and what a rebuild would change."""
         from notesqa.catalog import CATALOG_FILE
-        from notesqa.indexing import pending
+        from notesqa.indexing import pending, recipe
 
         if not (self.home.index / CATALOG_FILE).is_file():
             waiting = pending(self.home, None)
@@ -303,6 +305,7 @@ class Notes:
             followers=self._followers(),
             pending=waiting,
             remarks=catalog.remarks(),
+            outdated=commit.recipe != recipe(self.settings),
         )
 
     def is_indexed(self) -> bool:

@@ -40,6 +40,7 @@ from notesqa.cli_output import (
     print_passage,
     print_report,
     print_status,
+    report_record,
     shown,
     status_record,
 )
@@ -295,7 +296,7 @@ def _index(args: argparse.Namespace, home: Home, settings: Settings) -> int:
     with _open(home, settings) as notes:
         report = _rebuild(notes, args, args.paths, full=args.full)
         if args.json:
-            print_json(asdict(report))
+            print_json(report_record(report))
         elif not args.quiet:
             print_report(report)
     if report.failed:

@@ -246,6 +246,21 @@ def _left_out(counts: Sequence[tuple[str, int]]) -> str:
     return f"{total} file{'s' * (total > 1)} of other formats ({named}{more})"
 
 
+def report_record(report: IndexReport) -> dict[str, Any]:
+    """What a rebuild did as `index --json` prints it."""
+    import dataclasses
+
+    return {
+        **dataclasses.asdict(report),
+        "replaced": [{"excerpt": old, "article": title} for old, title in report.replaced],
+        "displaced": [{"source": path, "kept": kept} for path, kept in report.displaced],
+        "failed": [{"path": path, "reason": reason} for path, reason in report.failed],
+        "unread": [{"source": source, "reason": reason} for source, reason in report.unread],
+        "remarks": [{"source": source, "remark": said} for source, said in report.remarks],
+        "left_out": dict(report.left_out),
+    }
+
+
 def status_record(status: Status) -> dict[str, Any]:
     """A status as `status --json` prints it."""
     return {
@@ -256,6 +271,7 @@ def status_record(status: Status) -> dict[str, Any]:
         "chunks": status.chunks,
         "commit": status.commit,
         "embedder": status.embedder,
+        "outdated": status.outdated,
         "unread": [{"source": source, "reason": reason} for source, reason in status.unread],
         "followers": {name: dict(state) for name, state in status.followers.items()},
         "pending": {
@@ -289,6 +305,10 @@ def print_status(status: Status) -> None:
                 f"{len(waiting.added)} new, {len(waiting.changed)} changed,"
                 f" {len(waiting.removed)} gone: run notesqa index",
             )
+        )
+    if status.outdated:
+        rows.append(
+            ("outdated", "made with other settings or by another version: run notesqa index")
         )
     for name, value in rows:
         print(f"{name:<10} {one_line(value)}")
