@@ -11,6 +11,7 @@ import signal
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -420,6 +421,16 @@ def test_a_home_that_is_gone_is_not_made_again(indexed: Notes) -> None:
     with pytest.raises(ConfigError, match="does not exist"):
         indexed.index()
     assert not indexed.home.path.exists()
+
+
+def test_paths_are_text_or_what_stands_for_it(indexed: Notes, tmp_path: Path) -> None:
+    note = tmp_path / "剪枝.md"
+    note.write_text("剪枝去掉不重要的权重。", encoding="utf-8")
+    assert indexed.index(os.fsencode(note)).copied == ("corpus/剪枝.md",)  # type: ignore[arg-type]
+    assert indexed.index([note, str(note)]).failed == ()
+    for wrong in ([3], [None]):
+        with pytest.raises(NotesqaError, match="a path must be text"):
+            indexed.index(wrong)  # type: ignore[arg-type]
 
 
 def test_a_name_that_no_file_can_have_is_told(indexed: Notes) -> None:

@@ -71,6 +71,11 @@ def held(catalog: Catalog) -> list[str]:
     return sorted(row.id for row in rows.values())
 
 
+def stopping_at(last: int) -> space.Going:
+    steps = itertools.count(1)
+    return lambda _done, _total: next(steps) != last
+
+
 WANTED = sorted([*(f"d{n}-1-{c}" for n in range(DOCUMENTS) for c in range(CHUNKS)), "late-0-0"])
 
 
@@ -138,8 +143,7 @@ def test_stopped_anywhere_nothing_is_lost(catalog: Catalog, legacy: bool) -> Non
             connection.executescript("PRAGMA auto_vacuum = NONE; VACUUM")
     whole = length(catalog.path)
     for last in (1, 2, 4, 7, 12, 20, 33):
-        steps = itertools.count(1)
-        catalog.tidy(lambda _done, _total, steps=steps, last=last: next(steps) != last)
+        catalog.tidy(stopping_at(last))
         assert held(catalog) == WANTED
         assert catalog.check() == []
     catalog.tidy()

@@ -232,10 +232,11 @@ class Notes:
                 f"the home {self.home.path} does not exist", "make it first, or open another"
             )
         # A string is a sequence, too: of paths of one letter.
-        paths = (paths,) if isinstance(paths, str | os.PathLike) else paths
+        several = [paths] if isinstance(paths, str | bytes | os.PathLike) else paths
+        named = [_path(path) for path in several]
         with rebuild_lock(self.home.index):
             left_out: Counter[str] = Counter()
-            added = add_paths(self.home, paths, left_out)
+            added = add_paths(self.home, named, left_out)
             catalog = self._open_catalog(write=True)
             self.retriever.reload_dictionary()
             other_words = self._other_words(self.retriever.segmenter)
@@ -469,6 +470,12 @@ class Notes:
     def restore_conversation(self, conversation_id: int) -> None:
         """Undo `delete_conversation`."""
         self._open_catalog(write=True).mark_conversation(conversation_id, deleted=False)
+
+
+def _path(path: object) -> str:
+    if not isinstance(path, str | bytes | os.PathLike):
+        raise NotesqaError(f"a path must be text, not {path!r}", "name a file or a folder")
+    return os.fsdecode(path)
 
 
 def _text(question: str) -> str:
