@@ -708,6 +708,16 @@ def test_what_is_wrong_in_a_note_that_is_read_is_told(inside: Inside, tmp_path: 
     assert "remark" not in inside("--home", home, "status").stdout
 
 
+def test_of_many_files_that_cannot_be_read_some_are_named(inside: Inside, tmp_path: Path) -> None:
+    empty = {f"{n:02}.md": "" for n in range(33)}
+    home = write_notes(tmp_path / "home", {"a.md": article("池化", "池化缩小图。"), **empty})
+    lines = inside("--home", home, "index").stderr.splitlines()
+    assert len(lines) == 21
+    assert lines[-1] == "notesqa: not read: 13 more: notesqa status names them"
+    assert inside("--home", home, "status").stdout.count("\nunread ") == 33
+    assert len(json.loads(inside("--home", home, "index", "--json").stdout)["unread"]) == 33
+
+
 def test_a_note_that_takes_the_place_of_another_is_told(inside: Inside, tmp_path: Path) -> None:
     home = write_notes(tmp_path / "home", {"feed.txt": transmission(DROPOUT)})
     inbox = (

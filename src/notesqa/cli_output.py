@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 
 _MOST_SUFFIXES = 5
+_MOST_TOLD = 20
 
 
 def one_line(text: str) -> str:
@@ -227,15 +228,22 @@ def print_report(report: IndexReport) -> None:
             f"{said}: {report.files} files, {report.documents} documents,"
             f" {report.chunks} passages (commit {report.commit})"
         )
-    for source, reason in report.unread:
-        print(f"notesqa: not read: {one_line(source)}: {one_line(reason)}", file=sys.stderr)
-    for source, said in report.remarks:
-        print(f"notesqa: {one_line(source)}: {one_line(said)}", file=sys.stderr)
+    _complain_of("not read: ", report.unread)
+    _complain_of("", report.remarks)
     if report.left_out:
         print(f"notesqa: left out: {_left_out(report.left_out)}", file=sys.stderr)
     for path, reason in report.failed:
         named = one_line(path) or "''"
         print(f"notesqa: not added: {named}: {one_line(reason)}", file=sys.stderr)
+
+
+def _complain_of(what: str, files: Sequence[tuple[str, str]]) -> None:
+    """Name on stderr the first files with what is wrong with each, and how many more there are."""
+    for source, said in files[:_MOST_TOLD]:
+        print(f"notesqa: {what}{one_line(source)}: {one_line(said)}", file=sys.stderr)
+    if len(files) > _MOST_TOLD:
+        more = len(files) - _MOST_TOLD
+        print(f"notesqa: {what}{more} more: notesqa status names them", file=sys.stderr)
 
 
 def _left_out(counts: Sequence[tuple[str, int]]) -> str:
