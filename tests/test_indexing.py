@@ -9,16 +9,22 @@ import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from notesqa import cutting
 from notesqa.api import Notes
+from notesqa.catalog import Catalog
+from notesqa.chunking import chunk
 from notesqa.config import ChunkingSettings, Home, Settings
 from notesqa.engines import read_state
 from notesqa.errors import Cancelled, CatalogError, CorpusError
 from notesqa.indexing import add_paths, corpus_files, rebuild_lock
+from notesqa.records import Chunk, Document
 from notesqa.reports import IndexEvent, Pending
 from tests.conftest import BATCHNORM, CUT_SHORT, DROPOUT, MOMENTUM, NOTES
 from tests.fakes import ROOT, BigramEmbedder, article, transmission, write_notes
@@ -466,6 +472,59 @@ def test_stopped_in_any_stage_and_taken_up_again(
     assert (report.documents, report.chunks) == (5, len(embedder.embedded))
     assert len(embedder.embedded) == len(set(embedder.embedded)), "no vector was computed twice"
     assert said(notes, "随机丢弃神经元")
+
+
+@pytest.mark.parametrize("stage", ["read", "embed"])
+def test_what_was_cut_before_it_was_stopped_is_not_cut_again(
+    make_home: Callable[..., Home],
+    embedder: BigramEmbedder,
+    monkeypatch: pytest.MonkeyPatch,
+    stage: str,
+) -> None:
+    monkeypatch.setattr(cutting, "_KEEP_SECONDS", 0.0)
+    cut: list[str] = []
+
+    def watched(document: Document, *rest: Any, **more: Any) -> list[Chunk]:
+        cut.append(document.id)
+        return chunk(document, *rest, **more)
+
+    monkeypatch.setattr(cutting, "chunk", watched)
+    texts = {f"{n}.md": article(f"第 {n} 篇", f"{BATCHNORM}\n\n编号 {n}。") for n in range(8)}
+    home, straight = make_home("stopped", texts), make_home("straight", texts)
+    cancel = threading.Event()
+
+    def watch(event: IndexEvent) -> None:
+        if event.stage == stage and (stage == "embed" or event.done == 5):
+            cancel.set()
+
+    with Notes(straight, Settings()) as whole, Notes(home, Settings()) as notes:
+        whole.index()
+        cut.clear()
+        with pytest.raises(Cancelled):
+            notes.index(on_event=watch, cancel=cancel)
+        assert len(cut) in (5, 6, 8)
+        (home.corpus / "0.md").write_text(article("第 0 篇", "改写过的一篇。"), encoding="utf-8")
+        (straight.corpus / "0.md").write_text(
+            article("第 0 篇", "改写过的一篇。"), encoding="utf-8"
+        )
+        notes.index()
+        assert sorted(Counter(cut).values()) == [1] * 7 + [2], "only what was changed, again"
+        whole.index()
+        catalogs = [Catalog(h.index) for h in (home, straight)]
+        found = []
+        for catalog in catalogs:
+            rows = catalog.chunk_rows(catalog.chunk_keys()).values()
+            found.append(
+                (
+                    sorted((r.id, r.document_id, r.ordinal, r.start, r.end, r.heading, r.text,
+                            r.source) for r in rows),
+                    catalog.terms(),
+                    catalog.cuts(),
+                )
+            )  # fmt: skip
+            catalog.close()
+        assert found[0] == found[1]
+        assert found[0][2] == {}
 
 
 def test_events_tell_how_far_it_is(notes: Notes) -> None:

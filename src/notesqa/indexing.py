@@ -1,8 +1,8 @@
 """From the corpus to a commit, and from there to the engines.
 
 A rebuild costs what changed: files are hashed, only changed ones are read, only
-new documents are chunked, only new texts are embedded. Vectors are kept as they
-are computed, so that an interrupted rebuild goes on where it stopped; everything
+new documents are chunked, only new texts are embedded. Passages and vectors are kept
+as they are made, so that an interrupted rebuild goes on where it stopped; everything
 else is one transaction at the end.
 """
 
@@ -22,9 +22,9 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from notesqa.adding import REPLACED_FOLDER, add_paths
-from notesqa.catalog import Catalog, ChunkRow, NewChunk, NewDocument, encode_sources, text_key
+from notesqa.catalog import Catalog, ChunkRow, NewDocument, encode_sources
 from notesqa.chunking import VERSION as CHUNKING_VERSION
-from notesqa.chunking import chunk
+from notesqa.cutting import Cutter, embedded_text
 from notesqa.embedding.likeness import is_builtin, measure
 from notesqa.errors import Cancelled, CatalogError
 from notesqa.notes import VERSION as READING_VERSION
@@ -32,7 +32,6 @@ from notesqa.notes import gather
 from notesqa.records import Document
 from notesqa.reports import IndexEvent, IndexReport, Stage
 from notesqa.scanning import USERDICT, by_suffix, corpus_files, pending, read_corpus
-from notesqa.text.terms import defined_terms
 
 if TYPE_CHECKING:
     from notesqa.config import Home, Settings
@@ -71,15 +70,6 @@ class Follower(Protocol):
 def recipe(settings: Settings) -> str:
     """What documents and chunks depend on besides the files."""
     return f"read{READING_VERSION}/chunk{CHUNKING_VERSION}/{settings.chunking.tokens}"
-
-
-def embedded_text(title: str, heading: Sequence[str], text: str) -> str:
-    """What is embedded of a chunk: its text under its title and headings.
-
-    A heading that the text holds itself is not said twice.
-    """
-    above = [part for part in (title, *heading) if part and part not in text]
-    return "\n".join([*above, text])
 
 
 def _document_hash(document: Document) -> str:
@@ -165,7 +155,7 @@ def rebuild(
         copied, failed, displaced: what `add_paths` returned; only reported.
         left_out: what it counted, to which the files of the corpus are added.
         on_event: called from this thread.
-        cancel: when set, the work stops soon; vectors computed so far are kept.
+        cancel: when set, the work stops soon; what was cut and embedded so far is kept.
 
     Raises:
         Cancelled: by `cancel`.
@@ -226,9 +216,10 @@ def rebuild(
         and live[d.id].sources != encode_sources(d.sources)
     }
     new = []
+    cutter = Cutter(catalog, embedder, settings, wanted)
     for done, document in enumerate(changed):
         tell("read", done, len(changed), document.title)
-        new.append(_new_document(document, hashes[document.id], embedder, settings))
+        new.append(cutter.cut(document, hashes[document.id]))
     embedded = _embed(catalog, embedder, new, tell)
     remarks = tuple((read.path, said) for read in readings for said in read.remarks)
     tell("commit", 0, 1)
@@ -310,26 +301,6 @@ def _about(row: ChunkRow) -> str:
 
 def _unread(catalog: Catalog) -> tuple[tuple[str, str], ...]:
     return tuple((p, s[2]) for p, s in catalog.file_stats().items() if s[2] is not None)
-
-
-def _new_document(
-    document: Document, digest: str, embedder: Embedder, settings: Settings
-) -> NewDocument:
-    chunks = chunk(document, embedder.count_tokens, tokens=_chunk_tokens(embedder, settings))
-    rows, line, position = [], 0, 0
-    for c in chunks:
-        line += document.text.count("\n", position, c.start)
-        position = c.start
-        rows.append(NewChunk(c, line, text_key(embedded_text(document.title, c.heading, c.text))))
-    return NewDocument(document, digest, tuple(rows), tuple(defined_terms(document.text)))
-
-
-def _chunk_tokens(embedder: Embedder, settings: Settings) -> int:
-    """The chunk size asked for, or less where the embedder would cut it off unseen."""
-    if not embedder.max_tokens:
-        return settings.chunking.tokens
-    # Room for the title and headings that are embedded with the text.
-    return max(32, min(settings.chunking.tokens, embedder.max_tokens * 3 // 4))
 
 
 def _embed(catalog: Catalog, embedder: Embedder, new: Sequence[NewDocument], tell: _Tell) -> int:

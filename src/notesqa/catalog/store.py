@@ -24,6 +24,8 @@ from notesqa.records import Document, DocumentKind, Entry
 from notesqa.reports import DocumentInfo
 
 _IN_LIMIT = 500
+_CUT = "cut:"
+"""What keys of a state that tells of a cut begin with."""
 
 
 class Catalog(Conversations):
@@ -129,6 +131,7 @@ class Catalog(Conversations):
                     "UPDATE documents SET sources = ? WHERE pk = ?",
                     [encode_sources(document.sources), pk],
                 )
+            db.execute(f"DELETE FROM state WHERE key GLOB '{_CUT}*'")
             if purge:
                 # Before the new ones come, which may then take their room.
                 db.execute("DELETE FROM chunks WHERE removed < ?", [number])
@@ -212,6 +215,21 @@ class Catalog(Conversations):
         if rows:
             with self._lock, mapped(self.path), self._db.atomic() as db:
                 db.conn.executemany("UPDATE files SET size = ?, mtime_ns = ? WHERE path = ?", rows)
+
+    # -- what a rebuild has cut -----------------------------------------------
+
+    def keep_cuts(self, cuts: Mapping[str, str]) -> None:
+        """Keep at once, until the next commit, how documents are cut."""
+        with self._lock, mapped(self.path), self._db.atomic() as db:
+            db.conn.executemany(
+                "INSERT OR REPLACE INTO state VALUES (?, ?)",
+                ((f"{_CUT}{key}", value) for key, value in cuts.items()),
+            )
+
+    def cuts(self) -> dict[str, str]:
+        """What an interrupted rebuild has kept by `keep_cuts`."""
+        rows = self._rows(f"SELECT key, value FROM state WHERE key GLOB '{_CUT}*'")
+        return {key.removeprefix(_CUT): value for key, value in rows}
 
     # -- vectors -------------------------------------------------------------
 
