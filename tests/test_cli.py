@@ -779,7 +779,10 @@ def test_two_rebuilds_at_once(inside: Inside, tmp_path: Path) -> None:
         assert_error(inside("--home", home, "index"), 3, "another rebuild")
 
 
-def test_ctrl_c_ends_a_rebuild_that_can_be_taken_up_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_ends_a_rebuild_that_can_be_taken_up_again(
+    tmp_path: Path, number: signal.Signals
+) -> None:
     home = tmp_path / "home"
     long = "".join(f"第{n}句讲{n * 7919}号卷积核的步长。" for n in range(3000))
     write_notes(home, {f"n{n}.md": article(f"第{n}篇", long + str(n)) for n in range(60)})
@@ -794,7 +797,7 @@ def test_ctrl_c_ends_a_rebuild_that_can_be_taken_up_again(tmp_path: Path) -> Non
 
     until(begun)
     time.sleep(0.5)  # somewhere within
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     out, err = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, err
     assert out == ""
@@ -805,6 +808,23 @@ def test_ctrl_c_ends_a_rebuild_that_can_be_taken_up_again(tmp_path: Path) -> Non
         path.unlink()
     assert notesqa("--home", home, "index").returncode == 0
     assert notesqa("--home", home, "search", "卷积核", "-k", "1").returncode == 0
+
+
+def test_a_rebuild_in_the_background_of_a_script_hears_no_ctrl_c(tmp_path: Path) -> None:
+    home = write_notes(
+        tmp_path / "home",
+        {f"n{n}.md": article(f"第{n}篇", f"第 {n} 篇。" * 200) for n in range(40)},
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-m", "notesqa.cli", "--home", str(home), "index"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment(),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),
+    )  # fmt: skip
+    until(lambda: (home / "index" / "catalog.db").exists())
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=PATIENCE)
+    assert (process.returncode, err) == (0, "")
+    assert "40 new" in out
 
 
 # -- doctor and eval ------------------------------------------------------------------------------------

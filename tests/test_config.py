@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -210,3 +211,11 @@ def test_any_file_is_settings_or_one_clear_error(text: str) -> None:
             assert isinstance(Settings.load(home), Settings)
         except ConfigError as error:
             assert error.hint
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="file names are UTF-8 there")
+def test_a_home_whose_path_is_no_utf8_is_told(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"h\xff")
+    folder.mkdir()
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        Home.find(folder)

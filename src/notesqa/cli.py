@@ -13,7 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from types import FrameType
@@ -151,19 +151,17 @@ def _ask(args: argparse.Namespace, home: Home, settings: Settings) -> int:
     quoted_instead = False
     with _open(home, settings) as notes:
         _first_index(notes, args)
-        previous = signal.signal(signal.SIGINT, _stopper(cancel)) if uses_model else None
-        try:
-            answer = _answer(notes, args, cancel, llm=uses_model, live=live)
-        except ModelError as error:
-            if args.llm or cancel.is_set():
-                raise
-            # Quoting needs no model. Which of the two it is tells the exit code, too.
-            _say_error(ModelError(error.message, "; ".join(filter(None, (error.hint, _QUOTED)))))
-            uses_model, quoted_instead = False, True
-            answer = _answer(notes, args, cancel, llm=False, live=live)
-        finally:
-            if previous is not None:
-                signal.signal(signal.SIGINT, previous)
+        with _stoppable(cancel) if uses_model else nullcontext():
+            try:
+                answer = _answer(notes, args, cancel, llm=uses_model, live=live)
+            except ModelError as error:
+                if args.llm or cancel.is_set():
+                    raise
+                # Quoting needs no model. Which of the two it is tells the exit code, too.
+                hint = "; ".join(filter(None, (error.hint, _QUOTED)))
+                _say_error(ModelError(error.message, hint))
+                uses_model, quoted_instead = False, True
+                answer = _answer(notes, args, cancel, llm=False, live=live)
         if args.json:
             print_json(answer_record(answer))
         else:
@@ -320,24 +318,31 @@ def _rebuild(
     notes: Notes, args: argparse.Namespace, paths: Sequence[str], *, full: bool = False
 ) -> IndexReport:
     cancel = threading.Event()
-    previous = signal.signal(signal.SIGINT, _stopper(cancel))
-    try:
+    with _stoppable(cancel):
         if sys.stderr.isatty() and not args.quiet:
             return _with_progress(notes, paths, full=full, cancel=cancel)
         return notes.index(paths, full=full, cancel=cancel)
-    finally:
-        signal.signal(signal.SIGINT, previous)
 
 
-def _stopper(cancel: threading.Event) -> Callable[[int, FrameType | None], None]:
-    """Ctrl-C ends the work at its next step; a second one ends it where it is."""
+@contextmanager
+def _stoppable(cancel: threading.Event) -> Iterator[None]:
+    """Ctrl-C or SIGTERM ends the work at its next step; a second one ends it where it is."""
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         if cancel.is_set():
             raise KeyboardInterrupt
         cancel.set()
 
-    return stop
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    # Who started us with one of them ignored (nohup, a script's background) wants it ignored.
+    mine = [n for n, handler in before.items() if handler not in (signal.SIG_IGN, None)]
+    for number in mine:
+        signal.signal(number, stop)
+    try:
+        yield
+    finally:
+        for number in mine:
+            signal.signal(number, before[number])
 
 
 _STAGES = {

@@ -92,8 +92,14 @@ class Home:
         try:
             path = Path(named).expanduser()
             if path.is_dir():
-                return cls(path.resolve())
+                path = path.resolve()
+                str(path).encode()  # the engines take no other names
+                return cls(path)
             there = path.exists()
+        except UnicodeEncodeError as error:
+            raise ConfigError(
+                f"the home {named}: its path is not UTF-8", "rename it, or name another"
+            ) from error
         except (OSError, RuntimeError, ValueError) as error:
             # RuntimeError: `~somebody` who is not known here.
             reason = getattr(error, "strerror", None) or error
