@@ -313,9 +313,11 @@ def test_an_index_of_other_settings_is_told(inside: Inside, tmp_path: Path) -> N
     inside("--home", home, "index")
     assert "outdated" not in inside("--home", home, "status").stdout
     (home / "notesqa.toml").write_text("[chunking]\ntokens = 64\n")
-    assert "outdated" in inside("--home", home, "status").stdout
+    for command in ("status", "doctor"):
+        assert "outdated" in inside("--home", home, command).stdout
     inside("--home", home, "index")
-    assert "outdated" not in inside("--home", home, "status").stdout
+    for command in ("status", "doctor"):
+        assert "outdated" not in inside("--home", home, command).stdout
 
 
 def test_status_in_words(inside: Inside, built: Path) -> None:

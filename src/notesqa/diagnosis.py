@@ -158,7 +158,7 @@ def _index(home: Home, settings: Settings) -> Iterator[Check]:
 def _catalog(home: Home, settings: Settings, catalog: object) -> Iterator[Check]:
     from notesqa.catalog import Catalog
     from notesqa.engines import read_state
-    from notesqa.indexing import pending
+    from notesqa.indexing import pending, recipe
 
     if not isinstance(catalog, Catalog):
         return
@@ -174,6 +174,10 @@ def _catalog(home: Home, settings: Settings, catalog: object) -> Iterator[Check]
         yield Check("catalog", "warning", "no commit yet", "build it: notesqa index")
         return
     yield Check("catalog", "ok", f"commit {commit.id}, {commit.documents} documents")
+    if commit.recipe != recipe(settings):
+        yield Check(
+            "outdated", "warning", "made with other settings or by another version", "notesqa index"
+        )
     for name in ("lexical", "vectors"):
         state = read_state(home.index / name)
         if state is None or state.catalog != catalog.identity:
