@@ -273,6 +273,22 @@ def test_filters(indexed: Notes) -> None:
     assert found(after="2030-01-01") == set()
 
 
+def test_filters_take_paths(indexed: Notes, home: Home) -> None:
+    note = Path("corpus/batchnorm.md")
+    for paths in (note, [note], [home.path / note], [home.corpus / "batchnorm.md"]):
+        found = indexed.search("归一化", k=20, sources=paths)
+        assert found
+        assert sources(found) == {"corpus/batchnorm.md"}
+
+
+@pytest.mark.parametrize("wrong", [[3], 3, [None], {"a": 1}.values()])
+def test_what_is_no_filter_is_told(indexed: Notes, wrong: object) -> None:
+    for name in ("sources", "tags"):
+        with pytest.raises(NotesqaError, match=f"{name} must be texts") as caught:
+            indexed.search("归一化", **{name: wrong})  # type: ignore[arg-type]
+        assert name in caught.value.hint
+
+
 def test_a_filter_holds_for_notes_that_came_since(indexed: Notes, home: Home) -> None:
     def found() -> set[str]:
         return {p.title for p in indexed.search("归一化", k=50, sources=["*.md"])}

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from notesqa.catalog import Catalog
     from notesqa.llm import ChatModel
     from notesqa.retrieval import Retriever
+    from notesqa.retrieval.retriever import Sources
     from notesqa.text.segment import Segmenter
 
 
@@ -348,7 +349,7 @@ class Notes:
         query: str,
         k: int | None = None,
         *,
-        sources: Sequence[str] = (),
+        sources: Sources = (),
         tags: Sequence[str] = (),
         after: str | date | None = None,
         before: str | date | None = None,
@@ -362,7 +363,7 @@ class Notes:
         self,
         k: int | None = None,
         *,
-        sources: Sequence[str] = (),
+        sources: Sources = (),
         tags: Sequence[str] = (),
         after: str | date | None = None,
         before: str | date | None = None,

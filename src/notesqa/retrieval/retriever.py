@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 _Filters = tuple[tuple[str, ...], tuple[str, ...], str | None, str | None]
 """Sources, tags, after, before."""
 
+Sources = Sequence[str | os.PathLike[str]] | os.PathLike[str]
+"""Globs or paths, or a single one."""
+
 USERDICT = "userdict.txt"
 # On the tuning sets 20 rank as 24 or 40 do, to .001 (training/README.md); 12 lose up to .004.
 _CANDIDATES = 20
@@ -257,7 +260,7 @@ class Retriever:
         query: str,
         k: int | None = None,
         *,
-        sources: Sequence[str] = (),
+        sources: Sources = (),
         tags: Sequence[str] = (),
         after: str | date | None = None,
         before: str | date | None = None,
@@ -273,12 +276,13 @@ class Retriever:
 
         Raises:
             CatalogError: there is no index, or it cannot be read.
-            NotesqaError: a date is malformed, or `k` no whole number of at least 1.
+            NotesqaError: a date is malformed, `k` no whole number of at least 1, or a source or tag
+                no text.
         """
         k = self.how_many(k)
         hits = self.hits(
             self.analyse(query), limit=max(_CANDIDATES, 2 * k), sources=self._globs(sources),
-            tags=_several(tags), after=_iso(after, "after"), before=_iso(before, "before"),
+            tags=_several(tags, "tags"), after=_iso(after, "after"), before=_iso(before, "before"),
         )  # fmt: skip
         return self.passages(hits, k)
 
@@ -286,7 +290,7 @@ class Retriever:
         self,
         k: int | None = None,
         *,
-        sources: Sequence[str] = (),
+        sources: Sources = (),
         tags: Sequence[str] = (),
         after: str | date | None = None,
         before: str | date | None = None,
@@ -296,16 +300,16 @@ class Retriever:
         The filters, and what is raised, are those of `search`.
         """
         keys = self._catalog.chunk_keys(
-            sources=self._globs(sources), tags=_several(tags), after=_iso(after, "after"),
+            sources=self._globs(sources), tags=_several(tags, "tags"), after=_iso(after, "after"),
             before=_iso(before, "before"), newest=self.how_many(k),
         )  # fmt: skip
         rows = self._catalog.chunk_rows(keys)
         return [as_passage(Hit(rows[key], 0.0, ()), n) for n, key in enumerate(keys, 1)]
 
-    def _globs(self, sources: Sequence[str]) -> list[str]:
+    def _globs(self, sources: Sources) -> list[str]:
         """Globs as the catalog takes them, of paths as people have them at hand."""
         found: dict[str, None] = {}
-        for named in _several(sources):
+        for named in _several(sources, "sources"):
             path = named.removeprefix(f"{self._home.path}/")
             while path.startswith("./"):
                 path = path[2:]
@@ -512,9 +516,19 @@ def _version(path: Path) -> tuple[int, int] | None:
     return found.st_mtime_ns, found.st_size
 
 
-def _several(value: Sequence[str]) -> Sequence[str]:
-    """A lone string where a list of them belongs is taken as that one."""
-    return (value,) if isinstance(value, str) else value
+def _several(value: Sources, name: str) -> list[str]:
+    """As strings; a lone one where several belong is taken as that one.
+
+    Raises:
+        NotesqaError: one of them is no text, and no path.
+    """
+    given = (value,) if isinstance(value, str | os.PathLike) else value
+    try:
+        return [os.fsdecode(one) for one in given]
+    except TypeError as error:
+        raise NotesqaError(
+            f"{name} must be texts, not {value!r}", f'write them as a list: {name}=["…"]'
+        ) from error
 
 
 def _iso(value: str | date | None, name: str) -> str | None:
