@@ -31,8 +31,9 @@ from scipy.optimize import minimize
 from notesqa.catalog import Catalog, ChunkRow, NewChunk, NewDocument, text_key
 from notesqa.chunking import chunk
 from notesqa.config import EmbeddingSettings, Home, Settings
+from notesqa.cutting import embedded_text
 from notesqa.embedding import open_embedder
-from notesqa.indexing import embedded_text, keep_likeness
+from notesqa.indexing import keep_likeness
 from notesqa.records import Document, Source
 from notesqa.retrieval import Retriever
 from notesqa.retrieval.features import FEATURES

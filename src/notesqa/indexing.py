@@ -45,7 +45,6 @@ __all__ = [
     "Follower",
     "add_paths",
     "corpus_files",
-    "embedded_text",
     "pending",
     "rebuild",
     "rebuild_lock",
