@@ -62,6 +62,12 @@ def test_what_introduces_a_list_goes_with_it() -> None:
     assert rest == ["另外很老。"]
 
 
+def test_a_decimal_is_no_item_of_a_list() -> None:
+    text = "- 划分按 0.8:0.2。\n- 种子要固定。\n\n误差是：\n\n0.3 以下算好。"
+    found = [text[start:end] for start, end in spans_of(text)]
+    assert found[:2] == ["- 划分按 0.8:0.2。", "- 种子要固定。"]
+
+
 def test_what_introduces_a_formula_goes_with_it() -> None:
     text = "损失定义为：\n\n$$\nL = -\\log p\n$$\n\n它总是正的。"
     first, *rest = pieces(text)

@@ -11,7 +11,7 @@ from notesqa.text.sentences import block_sentences, trimmed
 MOST_CHARACTERS = 420
 """Of a quotation, and of the sentences of an answer together."""
 _HEADING = re.compile(r"^\s*#{1,6}\s|^\s*\|?\s*:?-{3,}|^\s*(?:```|~~~)|^\s*!\[|^\s*-{3,}\s*$")
-LIST_ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)、．]|[（(]\d+[)）]|[①-⑩])\s*")
+LIST_ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)、．](?!\d)|[（(]\d+[)）]|[①-⑩])\s*")
 _INTRODUCES = re.compile(r"(?:[:：]|如下|以下[^。]{0,12})\s*$")
 _VERBATIM_OPENINGS = ("$", "\\[", "[", "```")
 _DISPLAY = re.compile(r"\s*(?:\$\$|\\\[|\\begin\{)")

@@ -14,7 +14,7 @@ from notesqa.text.latex import protected_spans
 
 # A candidate for the end of a sentence, with the quotes and brackets that close after it.
 _STOP = re.compile(
-    r"(?:[。！？!?]+|…+|\.{2,}|\.|[;；:：](?=\s*(?:\d{1,2}[.、)]\s?|[（(]\d{1,2}[)）]|[①-⑳]))|\n)"
+    r"(?:[。！？!?]+|…+|\.{2,}|\.|[;；:：](?=\s*(?:\d{1,2}[.、)](?!\d)|[（(]\d{1,2}[)）]|[①-⑳]))|\n)"
     r"[”’」』】》）)\]\"'*_]*"
 )
 _ADDRESS = re.compile(r"(?:https?://|www\.|arxiv\.org/)[^\s\u3000-\u303f\u3400-\u9fff，。；）]+")
@@ -27,7 +27,7 @@ _WORD_BEFORE = re.compile(r"[A-Za-z.]+$")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 _LIST_NUMBER = re.compile(r"(?:^|[\s。！？!?;；:：])\d{1,3}$")
 _WIDE_LINE = 50
-_LINE_START = re.compile(r"\s*(?:[-*+•·●▪◦]\s|\d{1,3}[.、)）]|[（(]\d|[①-⑳]|[#>|])")
+_LINE_START = re.compile(r"\s*(?:[-*+•·●▪◦]\s|\d{1,3}[.、)）](?!\d)|[（(]\d|[①-⑳]|[#>|])")
 
 
 def sentences(text: str) -> list[tuple[int, int]]:
