@@ -217,6 +217,40 @@ def test_the_paragraph_that_answers_speaks_before_what_leads_to_it() -> None:
     ]
 
 
+def test_what_answers_within_a_paragraph_speaks_before_other_paragraphs() -> None:
+    text = (
+        "跳表查找从上层开始，一层层往下。\n\n"
+        "插入时先定层数。跳表查找为什么快：每一层都跳过下面一层的一半节点。"
+    )
+    said = answer("跳表查找为什么快", ("排序结构", text))
+    assert said[0].startswith("跳表查找为什么快") and len(said) > 1
+
+
+def test_what_adds_to_the_sentence_before_it_stays_below() -> None:
+    text = (
+        "跳表查找从上层开始，一层层往下。\n\n"
+        "插入时先定层数。跳表查找也说明为什么快：每一层都跳过下面一层的一半节点。"
+    )
+    said = answer("跳表查找为什么快", ("排序结构", text))
+    assert said[-1].startswith("跳表查找也")
+
+
+def test_a_list_on_the_way_does_not_keep_the_answer_below() -> None:
+    text = (
+        "- 部署模型要看掉线。\n- 部署前要备份。\n\n"
+        "部署模型怎么防掉线：同时跑两份模型的服务，断了一份就换。"
+    )
+    said = answer("部署模型怎么防掉线", ("运维", text))
+    assert said[0].startswith("部署模型怎么防掉线：同时") and len(said) > 1
+
+
+def test_who_asks_which_of_two_reads_the_verdict_first() -> None:
+    verdict = "稳定的排序是归并排序还是堆排序：归并排序稳定，堆排序会打乱相等的元素。"
+    text = f"归并排序和堆排序都是排序，一个稳定一个不稳定。\n\n{verdict}"
+    assert answer("稳定的排序是归并排序还是堆排序", ("算法", text))[0] == verdict
+    assert answer("归并排序和堆排序稳定的区别", ("算法", text))[-1] == verdict
+
+
 def test_a_paragraph_that_concludes_stays_below_what_it_concludes_from() -> None:
     text = (
         "跳表的层数由抛硬币决定，每层跳过一半。\n\n"

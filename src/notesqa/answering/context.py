@@ -29,10 +29,16 @@ _ASKS_STEPS = re.compile(r"步骤|流程|过程|\bsteps?\b|\bprocedure\b")
 _CUT = ("...", "…")
 # So begins what cannot stand first.
 _GOES_ON = re.compile(
-    r"因此|所以|于是|从而|可见|由此|还|也|再|此外|另外|同时|不过|但|而|例如|比如|其中|或|反过来|"
+    r"因此|所以|于是|从而|可见|由此|还|也|再|此外|另外|同时|不过|但|而|例如|比如|其中|或|反过来|以上|"
+    r"上[表图例面]|"
     r"(?:therefore|hence|thus|also|but|however|besides|for example)\b",
     re.IGNORECASE,
 )
+# What a sentence within a paragraph adds to the one before it: 后者也会…, 结果同样…; 又称 adds
+# a name only.
+_ADDS = re.compile(r"[^，,。；;]{0,24}?(?:[也还又](?!被?[叫称])|同样)")
+# Of two things one is asked for.
+_ASKS_WHICH = re.compile(r"还是|哪一?[个种]|谁|\bwhich\b")
 # Whoever reads a conclusion asks what it follows from.
 _CONCLUDES = re.compile(
     r"(?:因此|所以|于是|从而|可见|由此|therefore\b|hence\b|thus\b)", re.IGNORECASE
@@ -187,15 +193,13 @@ def ordered(chosen: Sequence[Span], passages: Sequence[Passage]) -> list[Span]:
 
 
 def forward(query: Query, said: Sequence[Span], passages: Sequence[Passage]) -> list[Span]:
-    """What is quoted, with the paragraph of the best sentence moved to the front of its place.
+    """What is quoted, with what the paragraph of the best sentence says at the front of its place.
 
-    Only a paragraph that can be read without what stood above it is moved, past running text;
-    items of lists, and what two things are compared by, keep the order of the note.
+    Only what can be read without what stood above it is moved; items of lists, and what two
+    things are compared by, keep the order of the note.
     """
-    texts = [passages[span.passage].text for span in said]
-    if query.kind == "compare" or any(
-        _says_apart(text[span.start : span.end]) for text, span in zip(texts, said, strict=True)
-    ):
+    both = query.kind == "compare" or len(subjects(query.text)) > 1
+    if both and not _ASKS_WHICH.search(query.normalized):
         return list(said)
     best = max(said, key=lambda span: span.worth)
     text = passages[best.passage].text
@@ -206,9 +210,12 @@ def forward(query: Query, said: Sequence[Span], passages: Sequence[Passage]) -> 
         for span in said
         if span.passage == best.passage and begin <= span.start and (end < 0 or span.start < end)
     ]
+    if any(_says_apart(text[span.start : span.end]) for span in run):
+        return list(said)
     opening = text[run[0].start : run[0].end]
     whole = not text[begin : run[0].start].strip()
-    if not whole or refers_back(opening) or _GOES_ON.match(opening):
+    leans = _GOES_ON.match(opening) or (not whole and _ADDS.match(opening))
+    if leans or refers_back(opening):
         return list(said)
     place = next(n for n, span in enumerate(said) if span.passage == best.passage)
     rest = [span for span in said[place:] if span not in run]
