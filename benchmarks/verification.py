@@ -122,7 +122,7 @@ def reworded(sentence: str, title: str, rng: random.Random) -> str:
 def number_changed(sentence: str, passage: Passage, rng: random.Random) -> str | None:
     """One number changed, half the time to another one of the same passage."""
     places: list[re.Match[str]] = [
-        m for m in re.finditer(r"(?<![\w.,\\^_{$])\d+(?:[.,]\d+)*(?![\w.]*\})", sentence)
+        m for m in re.finditer(r"(?<![\w.,\\^_{$])\d+(?:,\d{3}(?!\d))*(?:\.\d+)?(?![\w.]*\})", sentence)
         if not re.match(r"\s*[.)、]", sentence[m.end() :]) or m.start() > 2
     ]  # fmt: skip
     if not places:
