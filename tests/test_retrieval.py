@@ -498,11 +498,28 @@ def test_an_unknown_document(indexed: Notes) -> None:
         ("负迁移能举个例子吗", "example"),
         ("give me an example of pooling", "example"),
         ("那个例子里概率是多少", "number"),
+        ("好几个线程一起写会怎样", "how"),
+        ("堆和栈谁更快", "compare"),
+        ("堆和栈是谁提出的", "who"),
+        ("公式里 k 指什么", "what"),
+        ("动量能起什么作用", "how"),
         ("感受野", "other"),
     ],
 )
 def test_kinds_of_questions(question: str, kind: str) -> None:
     assert kind_of(normalize(question)) == kind
+
+
+def test_the_name_of_a_thing_asks_for_nothing() -> None:
+    asked = normalize("对比学习为什么要大批量")
+    assert kind_of(asked) == "compare"
+    assert kind_of(asked, ["对比学习"]) == "why"
+    assert kind_of(normalize("对比学习和聚类的对比"), ["对比学习"]) == "compare"
+    # The last word says what a thing is.
+    assert kind_of(normalize("动量的公式"), ["公式"]) == "formula"
+    assert kind_of(normalize("求根公式"), ["求根公式"]) == "formula"
+    terms = TermTable([("对比学习", "contrastive learning", "")])
+    assert analyse("对比学习为什么要大批量", Segmenter(), terms).kind == "why"
 
 
 @pytest.mark.parametrize(

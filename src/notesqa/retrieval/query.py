@@ -7,7 +7,7 @@ stand in every second note; they are taken out of the terms and kept as the kind
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
@@ -34,16 +34,20 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
     ("pros", r"优缺点|优点|缺点|优势|劣势|好处|坏处|利弊|不足|局限|"
              r"\b(?:advantages?|disadvantages?|pros|cons|benefits?|drawbacks?|limitations?)\b"),
     ("why", r"为什么|为何|为啥|为甚么|原因|缘故|干嘛要|何以|凭什么|怎么会|咋会|\bwhy\b|\breasons?\b"),
-    ("number", r"多少|(?<!哪)几[个种层次步类维倍项条章年月]|多大|多长|多高|多快|多久|百分之几|"
+    # 好几个, 这几种 and 刚开始几步 ask for no number.
+    ("number", r"多少|(?<![哪好这那])(?<!开始)几[个种层次步类维倍项条章年月]|多大|多长|多高|多快|多久|百分之几|"
                r"\bhow (?:many|much|large|big|long|fast|often)\b"),
     ("when", r"什么时候|何时|哪[一]?年|哪[一]?天|几月|什么时间|哪个年代|^when\b|\bwhat year\b"),
+    ("compare", r"[和与跟].{1,30}(?<![是由被])谁(?:更|[^提发写,]{0,4}[快慢好差高低大小强弱多少准稳省])"),
     ("who", r"谁|哪[些位个]?人|作者是|由谁|哪家|\bwho(?:se|m)?\b"),
     # "Which equation" asks for a name.
-    ("formula", r"公式|表达式|(?<!哪个)(?<!哪种)(?<!什么)方程|式子|递推式|怎么表示|如何表示|怎么写|写出来|目标函数是|定义式|"
+    ("formula", r"公式(?![里中])|表达式|(?<!哪个)(?<!哪种)(?<!什么)方程|式子|递推式|怎么表示|如何表示|怎么写|写出来|目标函数是|定义式|"
                 r"\b(?:formula|equation|expression)\b"),
     ("list", r"有哪些|哪些|哪几[个种类步]|包括什么|分为|种类|类型|分类有|步骤|流程|列举|"
              r"\b(?:list|which (?:kinds|types|methods|steps)|what are|types of|kinds of|steps)\b"),
-    ("how", r"如何|怎么|怎样|咋|怎么办|怎么做|方法是|实现|计算|推导|\bhow\b|\bcompute[ds]?\b"),
+    # What a thing is good for is told as what it does.
+    ("how", r"(?:什么|啥|何)(?:作用|用处|用场|用途)|有(?:什么|啥|何)用|"
+            r"如何|怎么|怎样|咋|怎么办|怎么做|方法是|实现|计算|推导|\bhow\b|\bcompute[ds]?\b"),
     ("what", r"什么是|是什么|是啥|何为|何谓|什么叫|定义|含义|意思|指什么|什么意思|概念|介绍|"
              r"讲讲|说说|(?:是|用来|来)(?:干嘛|干什么|做什么|干啥)|(?:干嘛|干什么|干啥|做什么)用|\bwhat(?:'s| is| does)\b|\bdefin(?:e|ition)\b|\bmeans?\b|\bexplain\b"),
 )  # fmt: skip
@@ -131,10 +135,21 @@ class Query:
     chinese: bool
 
 
-def kind_of(normalized: str) -> Kind:
-    """What sort of answer a normalised question wants."""
+def kind_of(normalized: str, terms: Iterable[str] = ()) -> Kind:
+    """What sort of answer a normalised question wants.
+
+    Args:
+        terms: that it names. What only begins the name of a thing asks for nothing, as
+            对比学习 for no comparison; the last word says what the thing is: a 变换公式 is one.
+    """
+    named = [match.span() for term in terms for match in re.finditer(re.escape(term), normalized)]
+
+    def asks(match: re.Match[str]) -> bool:
+        start, end = match.span()
+        return not any(a <= start and end < b for a, b in named)
+
     for kind, pattern in _KIND:
-        if pattern.search(normalized):
+        if any(map(asks, pattern.finditer(normalized))):
             return kind
     return "other"
 
@@ -149,7 +164,6 @@ def content_of(normalized: str) -> str:
 def analyse(text: str, segmenter: Segmenter, terms: TermTable) -> Query:
     """Analyse a question; never fails, also not on an empty one."""
     normalized = normalize(text)
-    kind = kind_of(normalized)
     content = content_of(normalized)
     all_words = segmenter.words(content)
     own = [w for w in dict.fromkeys(all_words) if w not in _FUNCTION_WORDS] or list(
@@ -159,6 +173,7 @@ def analyse(text: str, segmenter: Segmenter, terms: TermTable) -> Query:
     grams = {gram: GRAM_WEIGHT for gram in segmenter.grams(content) if gram not in _FUNCTION_WORDS}
     own_grams = tuple(grams)
     found = [t for t in terms.in_text(content) if _whole(t.surface, all_words)]
+    kind = kind_of(normalized, (term.surface for term in found))
     joined = _joined(normalized, own)
     concepts = _concepts(own, found, joined)
     # The same words, written in one: no other name.
