@@ -5,10 +5,11 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from notesqa.answering.conversation import standalone
+from notesqa.answering.ellipsis import Reading, asked_again, besides, goes_on, may_lean, wordings
 from notesqa.answering.events import AnswerEvent, Delta, Finished, Found
 from notesqa.answering.extract import Extraction, extract
 from notesqa.answering.parts import joined, parts_of, together
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
 
 EXTRACTIVE = "extractive"
 _MOST_UNSUPPORTED = 0.5
+# What is left to say is hardly an answer when its best sentence is so far below what was told.
+_MOST_BELOW = 2.5
 
 
 class Answerer:
@@ -97,29 +100,15 @@ class Answerer:
         model = self._chat_model() if llm else None
         loaded = time.perf_counter()
         prompts = self._prompts() if model else None
-        asked = (
-            standalone(question, history, model, prompts, cancel=cancel) if history else question
-        )
-        query = self._retriever.analyse(asked)
-        hits = self._retriever.hits(query)
-        passages = self._retriever.passages(hits, k)
-        parts = parts_of(asked, self._retriever.analyse)
-        part_hits = [self._retriever.hits(part) for part in parts]
-        part_passages = [self._retriever.passages(found, k) for found in part_hits]
-        if parts:
-            passages = together(passages, part_passages, k)
-        idf = self._retriever.idf(query)
-        searched = time.perf_counter()
+        said, before, told = asked_again(question, history)
+        asked = standalone(said, before, model, prompts, cancel=cancel) if before else said
+        reading = self._read(asked, k, told)
+        if before and asked == said and may_lean(reading):
+            reading = self._beside(reading, before, k, told)
+        asked, query, passages = reading.asked, reading.query, reading.passages
+        extraction, judgement = reading.extraction, reading.judgement
+        searched = loaded + reading.searching
         yield Found(asked, tuple(passages))
-        extraction = extract(query, passages, idf, self._sentence_embedder)
-        judgement = judge(query, hits, extraction, load_weights())
-        if parts and judgement.outcome != "refuse":
-            pairs = zip(parts, part_hits, part_passages, strict=True)
-            outcomes, extractions = zip(*(self._part(*one) for one in pairs), strict=True)
-            doubtful = any(outcome != "answer" for outcome in outcomes)
-            judgement = dataclasses.replace(judgement, outcome="nearest" if doubtful else "answer")
-            quoted = joined(extractions, extraction)
-            extraction = quoted if quoted.sentences else extraction
         seconds = {"load": loaded - started, "search": searched - loaded}
 
         def finished(answer: Answer) -> Finished:
@@ -146,7 +135,7 @@ class Answerer:
         from notesqa.answering.compose import compose
 
         for event in compose(
-            asked,
+            besides(asked) if told else asked,
             passages,
             model,
             prompts,
@@ -164,12 +153,60 @@ class Answerer:
             raise NotesqaError("the model wrote nothing", "ask again, or without it: --no-llm")
         yield finished(self._checked(question, query, passages, composed, extractive, model.name))
 
+    def _read(self, asked: str, k: int, told: Container[tuple[str, int]]) -> Reading:
+        """Search for a question, choose what would answer it, and judge whether it does.
+
+        Args:
+            told: by document and offset, sentences that are not to be quoted again.
+        """
+        started = time.perf_counter()
+        query = self._retriever.analyse(asked)
+        hits = self._retriever.hits(query)
+        passages = self._retriever.passages(hits, k)
+        parts = parts_of(asked, self._retriever.analyse)
+        part_hits = [self._retriever.hits(part) for part in parts]
+        part_passages = [self._retriever.passages(found, k) for found in part_hits]
+        if parts:
+            passages = together(passages, part_passages, k)
+        idf = self._retriever.idf(query)
+        searching = time.perf_counter() - started
+        extraction = extract(query, passages, idf, self._sentence_embedder, told)
+        judgement = judge(query, hits, extraction, load_weights())
+        if parts and judgement.outcome != "refuse":
+            pairs = zip(parts, part_hits, part_passages, strict=True)
+            outcomes, extractions = zip(*(self._part(*one, told) for one in pairs), strict=True)
+            doubtful = any(outcome != "answer" for outcome in outcomes)
+            judgement = dataclasses.replace(judgement, outcome="nearest" if doubtful else "answer")
+            quoted = joined(extractions, extraction)
+            extraction = quoted if quoted.sentences else extraction
+        if judgement.outcome == "answer" and extraction.below > _MOST_BELOW:
+            judgement = dataclasses.replace(judgement, outcome="nearest")
+        return Reading(asked, query, hits, passages, extraction, judgement, searching)
+
+    def _beside(
+        self,
+        alone: Reading,
+        history: Sequence[Turn],
+        k: int,
+        told: Container[tuple[str, int]],
+    ) -> Reading:
+        """A question beside the matter of the talk, where it is about that; else as it is."""
+        for wording in wordings(alone.asked, history):
+            beside = self._read(wording, k, told)
+            if goes_on(alone, beside, history):
+                return beside
+        return alone
+
     def _part(
-        self, part: Query, hits: Sequence[Hit], passages: Sequence[Passage]
+        self,
+        part: Query,
+        hits: Sequence[Hit],
+        passages: Sequence[Passage],
+        told: Container[tuple[str, int]],
     ) -> tuple[Outcome, Extraction]:
         """Whether one of several questions is answered, and what answers it."""
         idf = self._retriever.idf(part)
-        quoted = extract(part, passages, idf, self._sentence_embedder)
+        quoted = extract(part, passages, idf, self._sentence_embedder, told)
         outcome = judge(part, hits, quoted, load_weights()).outcome
         if outcome == "refuse":
             return outcome, dataclasses.replace(quoted, sentences=(), citations=())

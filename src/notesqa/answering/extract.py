@@ -100,12 +100,14 @@ class Extraction:
         best: the features of the sentence with the best score, in the order of
             `SENTENCE_FEATURES`; empty where there is none.
         ranked: every sentence that could have been chosen, best first.
+        below: how far the best of them is, in score, below one that was told before.
     """
 
     sentences: tuple[Sentence, ...]
     citations: tuple[Citation, ...]
     best: tuple[float, ...]
     ranked: tuple[Span, ...] = ()
+    below: float = 0.0
 
 
 @cache
@@ -431,11 +433,18 @@ def extract(
     passages: Sequence[Passage],
     idf: Mapping[str, float],
     embedder: Embedder | None,
+    told: Container[tuple[str, int]] = (),
 ) -> Extraction:
-    """Choose the sentences that answer, each with its citation."""
+    """Choose the sentences that answer, each with its citation.
+
+    Args:
+        told: by document and offset, sentences that are not to be quoted again. Nothing is
+            quoted beside them that would be about another thing.
+    """
     weights = sentence_weights()
-    spans = score_sentences(query, passages, idf, embedder, weights)
-    if not spans:
+    scored = score_sentences(query, passages, idf, embedder, weights)
+    spans = [span for span in scored if _place(span, passages) not in told] if told else scored
+    if not spans or (told and spans[0].worth == -math.inf):
         return Extraction((), (), ())
     most, margin = _BREADTH.get(query.kind, _NARROW)
     # What a definition is worth more leaves nothing out that would go with it otherwise.
@@ -444,7 +453,13 @@ def extract(
     chosen = both_sides(query, chosen, spans, passages)
     answered = max(chosen, key=lambda span: span.worth).values[_NUMBER_FEATURE] > 0.0
     whole = completed(query, chosen, spans, passages, answered=answered)
-    return _quoted(forward(query, whole, passages), passages, spans)
+    found = _quoted(forward(query, whole, passages), passages, spans)
+    return replace(found, below=scored[0].worth - spans[0].worth)
+
+
+def _place(span: Span, passages: Sequence[Passage]) -> tuple[str, int]:
+    passage = passages[span.passage]
+    return passage.document_id, passage.start + span.start
 
 
 def _quoted(
