@@ -217,6 +217,14 @@ def test_the_paragraph_that_answers_speaks_before_what_leads_to_it() -> None:
     ]
 
 
+def test_a_number_is_of_the_thing_that_the_sentence_before_names() -> None:
+    text = (
+        "跳表的层数由抛硬币决定。一般取 16 层，再多就浪费。\n\n"
+        "平衡树一般也取 20 层，旋转动 3 个节点。"
+    )
+    assert answer("跳表取多少层", ("排序结构", text)) == ["一般取 16 层，再多就浪费。"]
+
+
 def test_what_answers_within_a_paragraph_speaks_before_other_paragraphs() -> None:
     text = (
         "跳表查找从上层开始，一层层往下。\n\n"

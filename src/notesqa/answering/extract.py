@@ -297,8 +297,9 @@ def _alone(text: str) -> float:
 _HELPS = re.compile(r"办法|对策|做法|改用|改成|补救|避免|防止|消除")
 _SET_APART = 4.0
 _DISPLAYED = re.compile(r"\$\$|\\\[|\\begin")
-# What causes a thing, or helps against it, is told in the sentence after the one that names it.
-_TOLD_AFTERWARDS = frozenset(("how", "why", "pros", "formula", "example"))
+# What causes a thing, helps against it, or how much it is, is told in the sentence after the one
+# that names it.
+_TOLD_AFTERWARDS = frozenset(("how", "why", "pros", "formula", "example", "number"))
 # What the sentence before names counts a little less than a name of its own.
 _CARRIED = 0.75
 
