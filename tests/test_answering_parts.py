@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from notesqa.answering.parts import joined, parts_of, together
+from notesqa.answering.parts import joined, of_each, parts_of, together
 from notesqa.api import Notes
 from notesqa.retrieval.query import Query, analyse
 from notesqa.retrieval.terms import TermTable
@@ -41,6 +41,22 @@ def asked(text: str) -> Query:
 )  # fmt: skip
 def test_what_one_line_asks(question: str, parts: list[str]) -> None:
     assert [part.text for part in parts_of(question, asked)] == parts
+
+
+@pytest.mark.parametrize(
+    ("question", "parts"),
+    [
+        ("跳表和 B 树的层数各取多少", ["跳表的层数取多少", "B 树的层数取多少"]),
+        ("Alpha 與 Beta 分別是幾維？", ["Alpha是几维", "Beta是几维"]),
+        ("编码器跟解码器各自做什么", ["编码器做什么", "解码器做什么"]),
+        ("论文里推荐的切片大小和重叠各取多少", []),
+        ("论文推荐切片大小和重叠各取多少", []),
+        ("层数和宽度有什么区别", []),
+        ("各取多少", []),
+    ],
+)  # fmt: skip
+def test_what_is_asked_of_each_of_two(question: str, parts: list[str]) -> None:
+    assert [part.text for part in of_each(question, asked)] == parts
 
 
 @given(st.text(alphabet="学习率多少又，？;? a", max_size=30))
@@ -110,3 +126,20 @@ def test_what_the_notes_answer_in_part_is_said_to_be_nearest(notes: Notes) -> No
     assert not half.refused
     assert "75%" in half.text
     notes.close()
+
+
+def test_each_of_two_is_looked_for_where_no_sentence_has_both(tmp_path: Path) -> None:
+    (tmp_path / "corpus").mkdir()
+    texts = {
+        "alpha": "# Alphanet\n\nAlphanet 的输出特征有 160 维，由四块拼成。\n",
+        "beta": "# Betanet\n\nBetanet 的输出特征有 512 维，归一化后使用。\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / "corpus" / f"{name}.md").write_text(text, encoding="utf-8")
+    with Notes.open(tmp_path) as notes:
+        notes.index()
+        answer = notes.ask("Alphanet 和 Betanet 的特征各是几维", llm=False)
+        said = "".join(citation.quote for citation in answer.citations)
+        assert "160 维" in said and "512 维" in said and not answer.nearest
+        doubtful = notes.ask("Alphanet 和 Gammanet 的特征各是几维", llm=False)
+        assert doubtful.refused or doubtful.nearest

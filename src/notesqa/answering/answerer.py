@@ -12,7 +12,7 @@ from notesqa.answering.conversation import standalone
 from notesqa.answering.ellipsis import Reading, asked_again, besides, goes_on, may_lean, wordings
 from notesqa.answering.events import AnswerEvent, Delta, Finished, Found
 from notesqa.answering.extract import Extraction, extract
-from notesqa.answering.parts import joined, parts_of, together
+from notesqa.answering.parts import joined, of_each, parts_of, together
 from notesqa.answering.quoting import set_out
 from notesqa.answering.refusal import Judgement, Outcome, judge, refusal_text
 from notesqa.embedding.builtin import BuiltinEmbedder
@@ -34,6 +34,15 @@ EXTRACTIVE = "extractive"
 _MOST_UNSUPPORTED = 0.5
 # What is left to say is hardly an answer when its best sentence is so far below what was told.
 _MOST_BELOW = 2.5
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Part:
+    """One of several questions in one, and what was found for it."""
+
+    query: Query
+    hits: Sequence[Hit]
+    passages: Sequence[Passage]
 
 
 class Answerer:
@@ -163,21 +172,26 @@ class Answerer:
         query = self._retriever.analyse(asked)
         hits = self._retriever.hits(query)
         passages = self._retriever.passages(hits, k)
-        parts = parts_of(asked, self._retriever.analyse)
-        part_hits = [self._retriever.hits(part) for part in parts]
-        part_passages = [self._retriever.passages(found, k) for found in part_hits]
+        parts = self._searched(parts_of(asked, self._retriever.analyse), k)
         if parts:
-            passages = together(passages, part_passages, k)
+            passages = together(passages, [part.passages for part in parts], k)
         idf = self._retriever.idf(query)
         searching = time.perf_counter() - started
         extraction = extract(query, passages, idf, self._sentence_embedder, told)
         judgement = judge(query, hits, extraction, load_weights())
-        if parts and judgement.outcome != "refuse":
-            pairs = zip(parts, part_hits, part_passages, strict=True)
-            outcomes, extractions = zip(*(self._part(*one, told) for one in pairs), strict=True)
-            doubtful = any(outcome != "answer" for outcome in outcomes)
+        answered = [self._part(part, told) for part in parts]
+        if judgement.outcome == "nearest" and not parts:
+            parts = self._searched(of_each(asked, self._retriever.analyse), k)
+            answered = [self._part(part, told) for part in parts]
+            firsts = {(c.document_id, c.start) for _, one in answered for c in one.citations[:1]}
+            if parts and len(firsts) == len(parts):
+                passages = together(passages, [part.passages for part in parts], k)
+            else:
+                answered = []  # what would answer both was found already, and is doubtful
+        if answered and judgement.outcome != "refuse":
+            doubtful = any(outcome != "answer" for outcome, _ in answered)
             judgement = dataclasses.replace(judgement, outcome="nearest" if doubtful else "answer")
-            quoted = joined(extractions, extraction)
+            quoted = joined([one for _, one in answered], extraction)
             extraction = quoted if quoted.sentences else extraction
         if judgement.outcome == "answer" and extraction.below > _MOST_BELOW:
             judgement = dataclasses.replace(judgement, outcome="nearest")
@@ -197,17 +211,15 @@ class Answerer:
                 return beside
         return alone
 
-    def _part(
-        self,
-        part: Query,
-        hits: Sequence[Hit],
-        passages: Sequence[Passage],
-        told: Container[tuple[str, int]],
-    ) -> tuple[Outcome, Extraction]:
+    def _searched(self, parts: Sequence[Query], k: int) -> list[_Part]:
+        found = [(part, self._retriever.hits(part)) for part in parts]
+        return [_Part(part, hits, self._retriever.passages(hits, k)) for part, hits in found]
+
+    def _part(self, part: _Part, told: Container[tuple[str, int]]) -> tuple[Outcome, Extraction]:
         """Whether one of several questions is answered, and what answers it."""
-        idf = self._retriever.idf(part)
-        quoted = extract(part, passages, idf, self._sentence_embedder, told)
-        outcome = judge(part, hits, quoted, load_weights()).outcome
+        idf = self._retriever.idf(part.query)
+        quoted = extract(part.query, part.passages, idf, self._sentence_embedder, told)
+        outcome = judge(part.query, part.hits, quoted, load_weights()).outcome
         if outcome == "refuse":
             return outcome, dataclasses.replace(quoted, sentences=(), citations=())
         return outcome, quoted

@@ -12,7 +12,7 @@ from notesqa.answering.followups import by_rules, leans, subjects
 from notesqa.answering.naming import names_of
 from notesqa.records import Citation, Passage, Sentence
 from notesqa.retrieval.query import Query, content_of
-from notesqa.text.normalize import normalize
+from notesqa.text.normalize import normalize, simplified
 
 _BETWEEN = re.compile(r"[?？;；]+|[,，](?=[^,，]{0,24}(?:又|另一个|那边))")
 _COMMA = re.compile(r"[,，]")
@@ -22,6 +22,12 @@ _ASKS = re.compile(
 )
 # A part that has one of these names a matter of its own: 温度又取多少, 微调的学习率小多少.
 _ANOTHER = re.compile(r"又|另|[\u3400-\u9fff]{2}的(?!是|呢|吗)")
+# Of each of two things the same is asked: ArcFace 和 CosFace 的间隔各取多少.
+_OF_EACH = re.compile(
+    r"(?P<one>[^,，。?？;；的]{2,24}?)\s*(?:和|与|跟|及|以及|、)\s*(?P<other>[^,，。?？;；的]{2,24}?)"
+    r"\s*(?P<of>的[^,，。?？;；]{1,16}?)?\s*(?:分别|各自?)(?P<asks>[^,，?？;；]+)[?？]?"
+)
+_MOST_LONGER = 2
 _SHORTEST_MATTER = 2
 _MOST_PARTS = 3
 _FEWEST_WORDS = 2
@@ -49,6 +55,19 @@ def parts_of(question: str, analyse: Callable[[str], Query]) -> list[Query]:
         return []
     first, *others = found
     return [analyse(first), *(_of(first, part, analyse) for part in others)]
+
+
+def of_each(question: str, analyse: Callable[[str], Query]) -> list[Query]:
+    """The two questions in one that asks the same of each of two things; else none.
+
+    One sentence may answer both at once, so these are for when none does.
+    """
+    each = _OF_EACH.fullmatch(simplified(question).strip())
+    # What stands before a longer first one may be said of both: 论文推荐切片大小和重叠各….
+    if not each or len(each["one"]) > _MOST_LONGER * len(each["other"]):
+        return []
+    of = each["of"] or ""
+    return [analyse(f"{each[side]}{of}{each['asks']}") for side in ("one", "other")]
 
 
 def _asking(text: str) -> list[str]:
