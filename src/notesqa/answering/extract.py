@@ -301,7 +301,7 @@ _DISPLAYED = re.compile(r"\$\$|\\\[|\\begin")
 # that names it.
 _TOLD_AFTERWARDS = frozenset(("how", "why", "pros", "formula", "example", "number"))
 # What the sentence before names counts a little less than a name of its own.
-_CARRIED = 0.75
+_CARRIED = 0.9
 
 
 def _carry_names(

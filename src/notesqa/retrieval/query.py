@@ -40,8 +40,8 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
     ("when", r"什么时候|何时|哪[一]?年|哪[一]?天|几月|什么时间|哪个年代|^when\b|\bwhat year\b"),
     ("compare", r"[和与跟].{1,30}(?<![是由被])谁(?:更|[^提发写,]{0,4}[快慢好差高低大小强弱多少准稳省])"),
     ("who", r"谁|哪[些位个]?人|作者是|由谁|哪家|\bwho(?:se|m)?\b"),
-    # "Which equation" asks for a name.
-    ("formula", r"公式(?![里中])|表达式|(?<!哪个)(?<!哪种)(?<!什么)方程|式子|递推式|怎么表示|如何表示|怎么写|写出来|目标函数是|定义式|"
+    # "Which equation" asks for a name, and 微分方程 names a field.
+    ("formula", r"公式(?![里中])|表达式|(?<!哪个)(?<!哪种)(?<!什么)(?<!微分)方程|式子|递推式|怎么表示|如何表示|怎么写|写出来|目标函数是|定义式|"
                 r"\b(?:formula|equation|expression)\b"),
     ("list", r"有哪些|哪些|哪几[个种类步]|包括什么|分为|种类|类型|分类有|步骤|流程|列举|"
              r"\b(?:list|which (?:kinds|types|methods|steps)|what are|types of|kinds of|steps)\b"),
