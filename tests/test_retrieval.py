@@ -571,6 +571,12 @@ def test_terms_are_found_longest_first_and_whole() -> None:
     assert forms(table, "") == {}
 
 
+def test_names_of_code_are_those_of_notes() -> None:
+    table = TermTable(builtin_terms())
+    assert "fp32" in forms(table, "float32 输入")["float32"]
+    assert "批量" in forms(table, "batch 要多大")["batch"]
+
+
 def test_the_table_that_ships_is_well_formed() -> None:
     rows = builtin_terms()
     for zh, en, abbr in rows:
