@@ -200,6 +200,12 @@ def test_letters_of_formulas_are_looked_for() -> None:
     assert answer("分层缓存的 k 和 w 取多少？", ("分层缓存", text))[0] == "常用 $k=4$、$w=9$。"
 
 
+def test_short_latin_words_are_looked_for_beside_chinese_ones() -> None:
+    text = "两种写法可以互相换算。写法之一要 3 步。\n\n常用 lru 为 4，ttl 为 9。"
+    said = answer("分层缓存的 lru 和 ttl 取多少？", ("分层缓存", text))
+    assert said == ["常用 lru 为 4，ttl 为 9。"]
+
+
 def test_who_asks_for_an_example_gets_one() -> None:
     text = "单调栈只让元素按顺序进出。单调栈的复杂度是线性的。\n\n单调栈的用处很多。例如求每天下一次升温。"
     assert answer("单调栈举个例子", ("单调栈", text))[0] == "例如求每天下一次升温。"

@@ -329,7 +329,7 @@ def _values(
     around = normalize(f"{passage.title} {passage.heading}")
     around_squeezed = squeeze(around)
     total = inside = above = either = left = met_of_left = 0.0
-    letters: list[bool] = []
+    latin: list[bool] = []
     for concept in query.concepts:
         weight = best_idf(concept.all_forms, idf)
         _, here = met(own, own_squeezed, concept)
@@ -341,16 +341,17 @@ def _values(
         if there == 0.0:
             left += weight
             met_of_left += weight * here
-            if len(concept.surface) == 1 and concept.surface.isascii():
-                letters.append(here > 0.0)
+            if concept.surface.isascii():
+                latin.append(here > 0.0)
     total = total or 1.0
     if query.chinese:
         grams = query.own_grams
         # What the title names need not be named again.
         left_grams = [gram for gram in grams if gram not in around_squeezed] or grams
         gram_coverage = _share(grams, own_squeezed)
-        # Letters of formulas are no grams.
-        found = [gram in own_squeezed for gram in left_grams] + letters
+        # A Latin word is one gram at most, and letters of formulas and short words are none: NaN
+        # says as much as several grams.
+        found = [gram in own_squeezed for gram in left_grams] + latin
         open_coverage = sum(found) / (len(found) or 1)
     else:
         gram_coverage = inside / total
