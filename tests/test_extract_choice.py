@@ -240,6 +240,14 @@ def test_what_answers_within_a_paragraph_speaks_before_other_paragraphs() -> Non
     assert said[0].startswith("跳表查找为什么快") and len(said) > 1
 
 
+def test_who_asks_what_a_thing_is_reads_on_from_where_it_comes_up() -> None:
+    text = (
+        "跳表把有序链表加上几层快道。\n\n"
+        "快道要占内存。跳表就是用空间换时间的表，跳表查找只要对数步。"
+    )
+    assert answer("什么是跳表", ("排序结构", text))[0] == "跳表把有序链表加上几层快道。"
+
+
 def test_what_adds_to_the_sentence_before_it_stays_below() -> None:
     text = (
         "跳表查找从上层开始，一层层往下。\n\n"

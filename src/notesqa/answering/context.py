@@ -214,7 +214,9 @@ def forward(query: Query, said: Sequence[Span], passages: Sequence[Passage]) -> 
         return list(said)
     opening = text[run[0].start : run[0].end]
     whole = not text[begin : run[0].start].strip()
-    leans = _GOES_ON.match(opening) or (not whole and _ADDS.match(opening))
+    # A thing is said to be what it is where it comes up first.
+    within = not whole and (query.defines or _ADDS.match(opening))
+    leans = _GOES_ON.match(opening) or within
     if leans or refers_back(opening):
         return list(said)
     place = next(n for n, span in enumerate(said) if span.passage == best.passage)
