@@ -502,7 +502,6 @@ def test_an_unknown_document(indexed: Notes) -> None:
         ("堆和栈谁更快", "compare"),
         ("堆和栈是谁提出的", "who"),
         ("公式里 k 指什么", "what"),
-        ("动量能起什么作用", "how"),
         ("微分方程的解什么时候唯一", "when"),
         ("直线的方程", "formula"),
         ("感受野", "other"),

@@ -45,9 +45,7 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
                 r"\b(?:formula|equation|expression)\b"),
     ("list", r"有哪些|哪些|哪几[个种类步]|包括什么|分为|种类|类型|分类有|步骤|流程|列举|"
              r"\b(?:list|which (?:kinds|types|methods|steps)|what are|types of|kinds of|steps)\b"),
-    # What a thing is good for is told as what it does.
-    ("how", r"(?:什么|啥|何)(?:作用|用处|用场|用途)|有(?:什么|啥|何)用|"
-            r"如何|怎么|怎样|咋|怎么办|怎么做|方法是|实现|计算|推导|\bhow\b|\bcompute[ds]?\b"),
+    ("how", r"如何|怎么|怎样|咋|怎么办|怎么做|方法是|实现|计算|推导|\bhow\b|\bcompute[ds]?\b"),
     ("what", r"什么是|是什么|是啥|何为|何谓|什么叫|定义|含义|意思|指什么|什么意思|概念|介绍|"
              r"讲讲|说说|(?:是|用来|来)(?:干嘛|干什么|做什么|干啥)|(?:干嘛|干什么|干啥|做什么)用|\bwhat(?:'s| is| does)\b|\bdefin(?:e|ition)\b|\bmeans?\b|\bexplain\b"),
 )  # fmt: skip
