@@ -189,8 +189,10 @@ def test_suspended_and_resumed_it_goes_on(terminal: Terminal) -> None:
     terminal.send("\x1a")  # Ctrl+Z
     terminal.until(lambda: b"\x1b[?1049l" in terminal.raw)
     terminal.suspended()
+    terminal.screen.reset()  # the shell's screen, and then an empty one
     terminal.child.kill(signal.SIGCONT)
     terminal.until(lambda: terminal.raw.count(b"\x1b[?1049h") > 1)
+    terminal.says("F2 提问", "3 篇", "INCOMING", "门控循环", "F1 帮助")
     terminal.send("单元有几个门" + ENTER)
     terminal.says("门控循环单元有几个门", "更新门和重置门")
     terminal.send("\x11")

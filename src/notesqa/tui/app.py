@@ -197,6 +197,8 @@ class NotesApp(Hearing):
             # A lost terminal and a polite kill end the app as leaving does, the draft kept.
             loop = asyncio.get_running_loop()
             self._lifeline.watch(lambda code: loop.call_soon_threadsafe(self._leave, code))
+        # What the shell left is not ours: nothing of it may be taken for painted.
+        self.app_resume_signal.subscribe(self, lambda _: self.refresh(layout=True))
         self.call_after_refresh(self._begin)
         if self._rubbish is not None:
             self.set_interval(_SWEEP_SECONDS, self._sweep)
