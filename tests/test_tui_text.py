@@ -344,6 +344,40 @@ def test_a_table_in_an_item_stands_below_its_text() -> None:
     ]
 
 
+WIDE = (
+    "| 模型 | 主干网络 | 分辨率 | mAP@0.5 | 参数量 | FLOPs | 延迟 | 训练数据 | 备注 |\n"
+    "|---|---|---:|---:|---:|---:|---:|---|---|\n"
+    "| YOLOv5-s | CSPDarknet | 640 | 56.8 | 7.2 | 16.5 | 6.4 | COCO 2017 | 量化损失小 |\n"
+    "| FCOS | ResNet-101 | 800 | 60.7 | 51.0 | 320 | 96 |  | 看 $L_{cls}$ |\n"
+)
+
+
+@pytest.mark.parametrize("width", [24, 51, 80])
+def test_a_table_that_does_not_fit_is_told_row_by_row(width: int) -> None:
+    """No cell is cut off, and every value stands beside the name of its column."""
+    lines = lay_out(blocks_of(WIDE), width)
+    assert all(line.width <= width for line in lines)
+    rows = [line.text.rstrip() for line in lines]
+    assert rows[:3] == ["YOLOv5-s", "  主干网络  CSPDarknet", "  分辨率    640"]
+    assert "  备注      量化损失小" in rows and "  备注      看 L_cls" in rows
+    fcos = rows.index("FCOS")
+    assert rows[fcos - 1] == "" and not any("训练数据" in row for row in rows[fcos:])
+    # A quotation of a cell is marked where it stands.
+    at = WIDE.index("量化损失小")
+    assert any(p.start <= at < p.end for line in lines for p in line.pieces)
+
+
+def test_the_head_alone_of_a_table_that_does_not_fit_is_a_list() -> None:
+    lines = lay_out(blocks_of("\n".join(WIDE.splitlines()[:2])), 40)
+    assert [line.text for line in lines][:3] == ["模型", "主干网络", "分辨率"]
+
+
+def test_a_table_that_fits_when_its_words_do_is_one() -> None:
+    lines = lay_out(blocks_of(WIDE), 110)
+    assert all(line.width <= 110 for line in lines)
+    assert "│ 备注" in lines[0].text and "YOLOv5-s " in lines[2].text
+
+
 def test_a_model_that_writes_a_list_is_seen_to_write_it() -> None:
     exchange = Exchange(1, "问", state="writing", text="有二：\n- 快。[1]\n- 省。[2]")
     rows = [line.text.strip() for line in exchange_lines(exchange, 40, Wording("zh"))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -10,10 +11,13 @@ from rich.cells import cell_len
 
 from notesqa.text.terminal import safe
 from notesqa.tui import mathematics
-from notesqa.tui.flow import BLANK, Line, Piece, Spot, may_break, styled, wrap
+from notesqa.tui.flow import BLANK, NO_PLACE, Line, Piece, Spot, may_break, styled, wrap
 from notesqa.tui.markdown import Block
 
 _MIN_COLUMN = 6
+# Words up to so many cells are not broken for a column to be narrower.
+_WORD = 12
+_WORDS = re.compile(r"[!-~]+")
 _PLAIN_CODE = 20_000
 # Code may be cut behind these, and not before them.
 _CODE_ENDS = frozenset(",;:)]}([{=+-*/|&<>。，；：）")
@@ -230,11 +234,14 @@ def _colours(code: str, language: str) -> list[tuple[int, int, str]]:
 
 
 def _table(block: Block, width: int) -> list[Line]:
+    """A table; one that does not fit row by row, for what is cut off can be read nowhere."""
     if not block.rows:
         return []
     columns = max(len(row) for row in block.rows)
     head = sum(cell_len(p.text) for p in block.rest)
     sizes = _columns(block, columns, width - head - 3 * (columns - 1) - 2)
+    if sizes is None:
+        return _records(block, width)
     lines: list[Line] = []
     for number, row in enumerate(block.rows):
         cells = [wrap(row[c] if c < len(row) else (), max(sizes[c], 4)) for c in range(columns)]
@@ -255,18 +262,65 @@ def _table(block: Block, width: int) -> list[Line]:
     return lines
 
 
-def _columns(block: Block, columns: int, room: int) -> list[int]:
-    """Widths of the columns: as wide as their cells, the widest cut down to fit."""
-    natural = [
-        max(
-            (sum(cell_len(p.text) for p in row[c]) for row in block.rows if c < len(row)), default=1
-        )
-        for c in range(columns)
-    ]
-    sizes = [max(1, size) for size in natural]
-    while sum(sizes) > room and max(sizes) > _MIN_COLUMN:
-        widest = sizes.index(max(sizes))
-        second = max((s for i, s in enumerate(sizes) if i != widest), default=_MIN_COLUMN)
-        target = max(_MIN_COLUMN, min(second, sizes[widest] - 1))
-        sizes[widest] = max(target, sizes[widest] - (sum(sizes) - room))
+def _records(block: Block, width: int) -> list[Line]:
+    """Each row on lines of its own, every cell beside the name of its column."""
+    names, *rows = block.rows
+    if not rows:
+        each = (wrap(name, width, first=block.rest, rest=block.rest) for name in names)
+        return [line for lines in each for line in lines]
+    told = max((sum(cell_len(p.text) for p in name) for name in names[1:]), default=0)
+    head = sum(cell_len(p.text) for p in block.rest)
+    column = min(told, max(_MIN_COLUMN, (width - head) // 2 - 4))
+    lines: list[Line] = []
+    for number, row in enumerate(rows):
+        if number:
+            lines.append(Line(block.rest))
+        strong = [styled(piece, "strong") for piece in row[0]] if row else []
+        lines += wrap(strong, width, first=block.rest if lines else block.first, rest=block.rest)
+        for name, cell in zip(names[1:], row[1:], strict=False):
+            if not cell:
+                continue
+            # A column's name stands in the note once: what quotes it is marked once.
+            label = [_dim(piece, placed=not number) for piece in name]
+            for y, part in enumerate(wrap(label, column)):
+                spare = Piece(" " * (column - part.width + 2))
+                lead = (*block.rest, Piece("  "), *part.pieces, spare)
+                if y == 0:
+                    rest = (*block.rest, Piece(" " * (column + 4)))
+                    lines += wrap(cell, width, first=lead, rest=rest)
+                else:
+                    lines.append(Line(lead))
+    return lines
+
+
+def _dim(piece: Piece, *, placed: bool) -> Piece:
+    quiet = replace(piece, style="dim")
+    return quiet if placed else replace(quiet, start=NO_PLACE, end=NO_PLACE)
+
+
+def _columns(block: Block, columns: int, room: int) -> list[int] | None:
+    """Widths of the columns: as wide as their cells, the widest cut down to fit.
+
+    None where they do not fit without breaking words.
+    """
+    natural, least = [1] * columns, [1] * columns
+    for row in block.rows:
+        for c, cell in enumerate(row):
+            natural[c] = max(natural[c], sum(cell_len(p.text) for p in cell))
+            least[c] = max(least[c], min(_WORD, max(map(_longest_word, cell), default=1)))
+    least = [min(size, max(_MIN_COLUMN, word)) for size, word in zip(natural, least, strict=True)]
+    if sum(least) > room:
+        return None
+    sizes = natural
+    while (over := sum(sizes) - room) > 0:
+        widest = max((c for c in range(columns) if sizes[c] > least[c]), key=sizes.__getitem__)
+        second = max((s for c, s in enumerate(sizes) if c != widest), default=0)
+        target = max(least[widest], min(second, sizes[widest] - 1))
+        sizes[widest] = max(target, sizes[widest] - over)
     return sizes
+
+
+def _longest_word(piece: Piece) -> int:
+    if piece.solid:
+        return cell_len(piece.text)
+    return max(map(len, _WORDS.findall(piece.text)), default=1)
