@@ -98,6 +98,60 @@ async def test_a_path_is_completed_and_a_wrong_one_forgotten(tmp_path: Path) -> 
         await s.until(lambda: "没有这个路径" not in s.text)
 
 
+# -- reading ---------------------------------------------------------------------------------
+
+
+async def test_a_note_that_is_left_leads_back_to_where_it_was_opened(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.ask()
+        await s.until(lambda: s.app.ask_screen.source.note is not None)
+        await s.look()
+        await s.press("v")
+        await s.until(lambda: s.app.screen.has_class("-reading"))
+        await s.press("escape")
+        await s.until(lambda: s.app.place == "ask")
+        assert s.app.ask_screen.talk.has_focus  # where the next citation is one key away
+
+        await s.press("f3")
+        await s.type("过拟合")
+        search = s.app.screen
+        assert isinstance(search, SearchScreen)
+        await s.until(lambda: search.results.chosen is not None)
+        await s.press("down")
+        chosen = search.results.at
+        await s.press("enter")
+        await s.until(lambda: s.app.screen.has_class("-reading"))
+        await s.press("o", "escape")  # the outline is left first
+        assert s.app.place == "read"
+        await s.press("escape")
+        await s.until(lambda: s.app.screen is search)
+        assert search.results.at == chosen and search.line.value == "过拟合"
+
+
+async def test_a_note_of_the_list_is_left_for_the_list(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.until(lambda: s.app.documents)
+        await s.press("f3")
+        await s.type("过拟合")
+        search = s.app.screen
+        assert isinstance(search, SearchScreen)
+        await s.until(lambda: search.results.chosen is not None)
+        await s.press("enter")
+        await s.until(lambda: s.app.screen.has_class("-reading"))
+        await s.press("f2", "f4")  # gone there by its key, it is not of the search any more
+        reader = s.app.screen
+        assert isinstance(reader, ReadScreen)
+        reader.source.surface.focus()
+        await s.press("escape")
+        await s.until(lambda: reader.notes.has_focus)
+        await s.press("enter")
+        await s.until(lambda: reader.source.surface.has_focus)
+        await s.press("escape")
+        await s.until(lambda: reader.notes.has_focus)
+        await s.press("escape")
+        await s.until(lambda: s.app.place == "ask")
+
+
 # -- the past, and what has changed since ------------------------------------------------------
 
 

@@ -298,8 +298,16 @@ class NotesApp(Hearing):
             self.ask_screen.question.focus()
         while len(self.screen_stack) > 1:
             self.pop_screen()
+        if place == "read":
+            cast("ReadScreen", self.get_screen("read")).opened_from = ""
         if place != "ask":
             self.push_screen(place)
+
+    @property
+    def place(self) -> str:
+        """Where one is, whatever small screen lies over it."""
+        places = _other_screens() if len(self.screen_stack) > 1 else {}
+        return next((n for n in places if self.get_screen(n) in self.screen_stack), "ask")
 
     @property
     def is_empty(self) -> bool:
@@ -440,9 +448,13 @@ class NotesApp(Hearing):
     # -- notes and links ----------------------------------------------------------------
 
     def read(self, document_id: str, span: tuple[int, int] | None = None) -> None:
-        """Read a note, at a place."""
-        self.action_go("read")
+        """Read a note, at a place; leaving it leads back to where it was opened."""
+        self._install_others()
         screen = cast("ReadScreen", self.get_screen("read"))
+        place = self.place
+        opened_from = screen.opened_from if place == "read" else place
+        self.action_go("read")
+        screen.opened_from = opened_from
         screen.call_after_refresh(screen.open, document_id, span)
 
     def follow(self, link: str, note: NoteText | None) -> None:

@@ -71,6 +71,8 @@ class ReadScreen(Screen[None]):
         # What the list was made of.
         self._shown_of: list[DocumentInfo] | None = None
         self._listed: list[DocumentInfo] = []
+        # Where the note was opened, if not here: there one goes on when it is left.
+        self.opened_from = ""
         self._past: list[Place] = []
         self._at = -1
         self._headings: list[int] = []
@@ -150,11 +152,15 @@ class ReadScreen(Screen[None]):
     @on(Input.Submitted, "#filter")
     def _on_filtered(self) -> None:
         if self._listed:
-            self.open(self._listed[0].id)
+            self._choose(self._listed[0].id)
 
     @on(OptionList.OptionSelected, "#notes")
     def _on_note(self, message: OptionList.OptionSelected) -> None:
-        self.open(self._listed[message.option_index].id)
+        self._choose(self._listed[message.option_index].id)
+
+    def _choose(self, document_id: str) -> None:
+        self.opened_from = ""
+        self.open(document_id)
 
     # -- the note --------------------------------------------------------------------
 
@@ -342,10 +348,12 @@ class ReadScreen(Screen[None]):
             self.source.surface.focus()
 
     def action_leave(self) -> None:
-        """Outline, then note, then list, then asking."""
+        """Outline, then note, then where it was opened: in the list, or at another place."""
         if self.has_class("-outline"):
             self.remove_class("-outline")
             self.source.surface.focus()
+        elif self.opened_from:
+            self.notes_app.action_go(self.opened_from)
         elif self.has_class("-reading"):
             self.remove_class("-reading")
             self.notes.focus()
