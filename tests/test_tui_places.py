@@ -57,8 +57,11 @@ async def test_notes_that_wait_in_an_empty_home_are_told_there(tmp_path: Path) -
         s.notes.pending = Pending(added=("corpus/a.md",))
         s.app.desk.status()
         await s.until(lambda: isinstance(s.app.screen, WelcomeScreen))
-        await s.says("1 个文件")
-        await s.says("^r 收录")
+        await s.says("1 个文件还没有收录")
+        assert "这里还没有笔记" not in s.text and "收 到 新 传 输" in s.text
+        s.notes.arriving = [DOCUMENTS[0]]
+        await s.press("enter")
+        await s.says("本次收录")
 
 
 async def test_the_other_places_say_that_there_is_nothing_yet(tmp_path: Path) -> None:
@@ -91,6 +94,10 @@ async def test_a_path_is_completed_and_a_wrong_one_forgotten(tmp_path: Path) -> 
         await s.press("tab")
         assert folder.value == f"{tmp_path}/notes/" and folder.has_focus
         await s.until(lambda: folder._suggestion == f"{tmp_path}/notes/a.md")
+        folder.value = f"{tmp_path}/note"  # and typed faster than it is told
+        folder.action_end()
+        await s.press("s", "tab")
+        assert folder.value == f"{tmp_path}/notes/"
         await s.type("zzz")
         await s.press("enter")
         await s.says("没有这个路径")

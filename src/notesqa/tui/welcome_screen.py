@@ -78,15 +78,13 @@ class WelcomeScreen(Screen[None]):
         yield StatusBar("ask", words)
         yield ProgressBar(words)
         with Vertical(id="welcome"):
-            yield Static(Text(words("welcome")), id="welcome-title", markup=False)
-            corpus = self.notes_app.corpus_shown
-            yield Static(Text(words("welcome_1", corpus=corpus)), markup=False)
-            yield Static(Text(words("welcome_2")), markup=False)
+            yield Static(id="welcome-title", markup=False)
+            yield Static(id="welcome-1", markup=False)
+            yield Static(id="welcome-2", markup=False)
             yield Static(Text(words("welcome_3")), markup=False)
             hint = words("folder_hint")
             yield Field(id="folder", placeholder=hint, suggester=PathSuggester())
             yield Static("", id="welcome-said", markup=False)
-            yield Static("", id="welcome-waiting", markup=False)
         yield KeyBar()
 
     def on_mount(self) -> None:
@@ -102,9 +100,11 @@ class WelcomeScreen(Screen[None]):
         self.query_one("#folder").focus()
 
     def _follow(self, signal: Signal) -> None:
-        key = self.notes_app.key_of("rebuild")
-        told = self.words("arrived", n=signal.waiting, key=key) if signal.waiting else ""
-        self.query_one("#welcome-waiting", Static).update(Text(told))
+        corpus, n = self.notes_app.corpus_shown, signal.waiting
+        key = "welcome_waiting" if n else "welcome"
+        told = self.words(key), self.words(f"{key}_1", corpus=corpus, n=n), self.words(f"{key}_2")
+        for name, line in zip(("title", "1", "2"), told, strict=True):
+            self.query_one(f"#welcome-{name}", Static).update(Text(line))
 
     def say(self, text: str) -> None:
         """Tell what went wrong."""
@@ -117,6 +117,7 @@ class WelcomeScreen(Screen[None]):
     @on(Input.Submitted, "#folder")
     def _on_submitted(self, message: Input.Submitted) -> None:
         if not message.value.strip():
+            self.notes_app.rebuild()
             return
         try:
             path = path_given(message.value)
@@ -125,8 +126,9 @@ class WelcomeScreen(Screen[None]):
             return
         self.notes_app.rebuild([path])
 
-    def action_complete(self) -> None:
-        """Take what the line suggests."""
+    async def action_complete(self) -> None:
+        """Go on with the path that there is, also before the line has shown it."""
         line = self.query_one("#folder", Input)
+        if line.suggester is not None:
+            line.value = await line.suggester.get_suggestion(line.value) or line.value
         line.action_end()
-        line.action_cursor_right()

@@ -202,6 +202,15 @@ _WORDS: dict[str, tuple[str, str]] = {
         "或者在下面写一个文件夹，回车把其中的笔记收进来。",
         "or name a folder below: Enter takes its notes in.",
     ),
+    "welcome_waiting": ("收 到 新 传 输", "I N C O M I N G"),
+    "welcome_waiting_1": (
+        "{corpus} 里有 {n} 个文件还没有收录，回车就开始。",
+        "Files in {corpus} that wait to be taken in: {n}. Enter begins.",
+    ),
+    "welcome_waiting_2": (
+        "也可以在下面写另一个文件夹，回车把其中的笔记收进来。",
+        "Or name another folder below: Enter takes its notes in.",
+    ),
     "still_empty": (
         "没有找到笔记：把 .txt 或 .md 文件放进 {corpus}",
         "no notes found: put .txt or .md files into {corpus}",
