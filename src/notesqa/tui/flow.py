@@ -284,6 +284,11 @@ def fold(text: str, width: int) -> tuple[str, str]:
     if end == len(text):
         return text, ""
     for best in range(end, end // 4, -1):
+        # A space that is broken at is left out: what stands around it ends and begins the lines.
+        if " " in text[best - 1 : best + 1]:
+            last, first = text[:best].rstrip(" ")[-1:], text[best:].lstrip(" ")[:1]
+            if last in _NOT_LAST or first in _NOT_FIRST:
+                continue
         if may_break(text[best - 1], text[best]):
             end = best
             break
