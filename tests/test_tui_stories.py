@@ -95,9 +95,10 @@ async def listed(pilot: Pilot[Any], app: NotesApp, notes: FakeNotes) -> None:
 
 
 async def refusal(pilot: Pilot[Any], app: NotesApp, notes: FakeNotes) -> None:
-    app.ask_screen.question.value = "红烧肉怎么做，要放多少 Lasso"
+    app.ask_screen.question.value = "红烧肉怎么做，出锅前要不要先验一验咸淡"
     await pilot.press("enter")
     await until(pilot, lambda: app.latest and app.latest.answer)
+    assert app.latest and app.latest.answer and app.latest.answer.refused and app.latest.nearby
 
 
 async def search(pilot: Pilot[Any], app: NotesApp, notes: FakeNotes) -> None:

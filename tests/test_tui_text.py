@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from notesqa.records import Answer, Citation, Paragraph, Sentence, paragraphs
+from notesqa.records import Answer, Citation, Paragraph, Passage, Sentence, paragraphs
 from notesqa.text.latex import formulas
 from notesqa.text.terminal import safe
 from notesqa.tui import export, flow, queries
@@ -95,6 +95,11 @@ def test_folding_loses_nothing_and_keeps_marks_and_words_where_they_belong(
         return
     for above, row in pairwise(rows):
         assert row[:1] not in NOT_FIRST and above[-1:] not in NOT_LAST
+
+
+def test_a_line_does_not_begin_with_a_mark_that_stood_behind_a_space() -> None:
+    assert fold("11、、中 、、、）", 16)[1] == "中 、、、）"
+    assert fold("1、、、中、（ 1）", 16)[1] == "（ 1）"
 
 
 def test_a_word_is_cut_only_where_it_is_longer_than_the_line() -> None:
@@ -341,6 +346,60 @@ def test_a_table_in_an_item_stands_below_its_text() -> None:
         "   甲 │ 1",
         "  [1]",
         "• 省。[2]",
+    ]
+
+
+def cited(*places: tuple[str, str, int]) -> Answer:
+    """An answer that cites sections of notes: note, section, line."""
+    chunks = list(dict.fromkeys(places))
+    passages = tuple(
+        Passage(
+            n, 1.0, f"c{n}", note, note.upper(), f"corpus/deep/{note}.md:{line}", section, "", 0, 1
+        )
+        for n, (note, section, line) in enumerate(chunks)
+    )
+    citations = tuple(
+        Citation(n, p.chunk_id, p.document_id, p.title, p.source, "", 0, 1)
+        for n, p in enumerate((passages[chunks.index(place)] for place in places), 1)
+    )
+    sentence = Sentence("一句。", tuple(c.n for c in citations))
+    return Answer("问", (sentence,), citations, False, "extractive", {}, passages=passages)
+
+
+def rows_cited(answer: Answer, cells: int, *changed: int) -> list[str]:
+    asked = Exchange(7, "问", state="done", answer=answer, changed=changed)
+    rows = [line.text for line in exchange_lines(asked, cells, Wording("zh"))]
+    assert all(cell_len(row) <= cells for row in rows)
+    at = rows.index("  引用")
+    return [" ".join(row.split()) for row in rows[at + 1 : rows.index("", at)]]
+
+
+def test_citations_of_one_place_share_a_row_and_name_their_section() -> None:
+    places = [("gan", "", 3), ("gan", "", 3), ("gan", "训练 › 技巧", 9), ("vae", "下界", 5)]
+    answer = cited(*places, places[0])
+    assert rows_cited(answer, 50) == [
+        "[1][2] GAN corpus/deep/gan.md:3",
+        "[3] › 训练 › 技巧 corpus/deep/gan.md:9",
+        "[4] VAE › 下界 corpus/deep/vae.md:5",
+        "[5] GAN corpus/deep/gan.md:3",
+    ]
+    lines = exchange_lines(Exchange(7, "问", state="done", answer=answer), 50, Wording("zh"))
+    links = [(p.text, p.link) for line in lines for p in line.pieces if p.style == "entry"]
+    assert links[:3] == [("[1]", "cite:7:1"), ("[2]", "cite:7:2"), (" GAN", "cite:7:1")]
+
+
+def test_of_a_long_path_the_file_and_line_are_left_and_then_its_end() -> None:
+    answer = cited(("gan", "训练", 3))
+    assert rows_cited(answer, 32) == ["[1] GAN › 训练 gan.md:3"]
+    answer = cited(("generative_adversarial", "训练", 30))
+    (row,) = rows_cited(answer, 46)
+    assert row.endswith(" …versarial.md:30")
+
+
+def test_a_note_that_has_changed_is_told_and_its_section_is_not() -> None:
+    assert rows_cited(cited(("gan", "训练", 3), ("gan", "训练", 3)), 50, 2) == [
+        "[1] GAN › 训练 corpus/deep/gan.md:3",
+        "[2] GAN ⚠ 笔记已改动 corpus/deep/gan.md:3",
     ]
 
 

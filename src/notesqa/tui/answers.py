@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal
 from notesqa.errors import NotesqaError
 from notesqa.records import Answer, Citation, Paragraph, Passage, Sentence, paragraphs
 from notesqa.text.terminal import clip, safe, width
+from notesqa.tui.cited import Cited, citation_lines, nearby_lines
 from notesqa.tui.flow import BLANK, NO_PLACE, Line, Piece, wrap
 from notesqa.tui.wording import Wording
 
@@ -168,11 +169,7 @@ def _answer(
 ) -> list[Line]:
     lines = _said(exchange, answer, "cite", cells, words, latex)
     if exchange.nearby:
-        lines += [BLANK, Line((Piece(words("nearby"), "dim"),))]
-        for passage in exchange.nearby:
-            link = f"passage:{exchange.number}:{passage.rank}"
-            text = f"{passage.rank} {safe(passage.title, newlines=False)}"
-            lines.append(_entry(text, safe(passage.source, newlines=False), link, cells))
+        lines += [BLANK, *nearby_lines(exchange.nearby, exchange.number, cells, words)]
     if answer.alternative is not None:
         lines += [BLANK, *wrap([Piece(f"≈ {words('alternative')}", "warning")], cells), BLANK]
         lines += _said(exchange, answer.alternative, "alt", cells, words, latex)
@@ -206,7 +203,9 @@ def _said(
         for sentence in doubts:
             lines += _doubt(sentence, cells, words)
     if answer.citations:
-        lines += [BLANK, *_citations(exchange, answer, prefix, cells, words)]
+        headings = {p.chunk_id: p.heading for p in (*exchange.passages, *answer.passages)}
+        cited = Cited(answer.citations, prefix, headings, exchange.changed)
+        lines += [BLANK, *citation_lines(cited, cells, words)]
     return lines
 
 
@@ -332,42 +331,6 @@ def _doubt(sentence: Sentence, cells: int, words: Wording) -> list[Line]:
     reason = safe(sentence.reason, newlines=False) or words("unsupported")
     pieces = [Piece(f"“{said}” ", "dim"), Piece(reason, "warning")]
     return wrap(pieces, cells, first=[Piece("⚠ ", "warning")], rest=[Piece("  ")])
-
-
-def _citations(
-    exchange: Exchange, answer: Answer, prefix: str, cells: int, words: Wording
-) -> list[Line]:
-    lines = [Line((Piece(words("citations"), "dim"),))]
-    for citation in answer.citations:
-        link = f"{prefix}:{citation.n}"
-        place = safe(citation.source, newlines=False)
-        title = f"[{citation.n}] {safe(citation.title, newlines=False)}"
-        if citation.n in exchange.changed:
-            title += f"  ⚠ {words('changed_note')}"
-        lines.append(_entry(title, place, link, cells))
-    return lines
-
-
-def _entry(title: str, place: str, link: str, cells: int) -> Line:
-    """A title to the left and a place to the right, both shortened to fit."""
-    room = max(0, cells - width(title) - 2)
-    if room < 12:
-        title = clip(title, max(8, cells * 2 // 3))
-        room = max(0, cells - width(title) - 2)
-    place = _tail(place, room)
-    gap = " " * max(1, cells - width(title) - width(place))
-    return Line(
-        (Piece(title, "entry", link=link), Piece(gap, link=link), Piece(place, "dim", link=link))
-    )
-
-
-def _tail(text: str, cells: int) -> str:
-    """The end of `text`: of a path, the name and line are what matters."""
-    if width(text) <= cells:
-        return text
-    while text and width(text) > max(0, cells - 1):
-        text = text[1:]
-    return f"…{text}" if cells > 1 else ""
 
 
 def _colophon(answer: Answer, words: Wording) -> str:
