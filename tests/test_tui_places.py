@@ -206,6 +206,26 @@ async def test_a_rebuild_marks_what_changed_in_the_open_conversation(tmp_path: P
         await s.until(lambda: s.text.count("笔记已改动") == 1)
 
 
+async def test_the_new_notes_of_a_digest_are_read_from_it(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.until(lambda: s.app.documents)
+        del s.notes.store["ddim"], s.notes.store["overfitting"]
+        s.notes.arriving = [DOCUMENTS[1], DOCUMENTS[2]]
+        await s.press("ctrl+r")
+        await s.says("Tab 选择 · 回车打开 · Esc 关闭")
+        await s.press("tab", "tab", "enter")
+        reader = s.app.get_screen("read")
+        assert isinstance(reader, ReadScreen)
+        await s.until(lambda: reader.source.note and reader.source.note.document.id == "ddim")
+        await s.press("escape")
+        await s.until(lambda: s.app.place == "ask")
+        await s.press("f1")
+        await s.says("Esc 关闭")
+        assert "回车打开" not in s.text
+        await s.press("enter")
+        await s.until(lambda: not isinstance(s.app.screen, Page))
+
+
 async def test_what_waited_is_not_told_any_more_once_it_is_taken_in(tmp_path: Path) -> None:
     async with session(tmp_path) as s:
         s.notes.pending = Pending(added=("corpus/a.txt",))

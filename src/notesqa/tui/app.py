@@ -439,11 +439,14 @@ class NotesApp(Hearing):
             self.notify(self.words("no_digest"), timeout=3)
             return
         lines = digest(self._digest, self.words)
-        self.push_screen(Page(self.words("digest"), lines), self._follow_digest)
+        self.push_screen(Page(self.words("digest"), lines, self.words), self._follow_digest)
 
     def _follow_digest(self, link: str | None) -> None:
-        if link and link.startswith("conversation:"):
-            self.open_conversation(int(link.partition(":")[2]))
+        kind, _, target = (link or "").partition(":")
+        if kind == "conversation":
+            self.open_conversation(int(target))
+        elif found := [info.id for info in self.documents if info.title == target]:
+            self.read(found[0])
 
     # -- notes and links ----------------------------------------------------------------
 
@@ -526,7 +529,7 @@ class NotesApp(Hearing):
                 lines += [(Piece(self.words(f"keys_{part}"), "heading-3"),), *rows, BLANK]
         lines.append((Piece(self.words("search_hint"), "dim"),))
         lines.append((Piece(self.words("keys_hint"), "dim"),))
-        self.push_screen(Page(self.words("help"), lines))
+        self.push_screen(Page(self.words("help"), lines, self.words))
 
 
 def _other_screens() -> dict[str, Callable[[Wording], Screen[Any]]]:

@@ -90,19 +90,23 @@ class Prompt(ModalScreen[str]):
 
 
 class Page(ModalScreen[str]):
-    """Text to read; Escape or Enter closes it, a link closes it with that link."""
+    """Text to read; Escape closes it, a link that is opened closes it with that link."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape,enter,q,f1", "leave", show=False),
+        Binding("escape,q,f1", "leave", show=False),
+        Binding("enter", "open", show=False),
+        Binding("tab", "next(1)", show=False),
+        Binding("shift+tab", "next(-1)", show=False),
     ]
 
-    def __init__(self, title: str, lines: Sequence[Entry]) -> None:
+    def __init__(self, title: str, lines: Sequence[Entry], words: Wording) -> None:
         super().__init__()
         self._title = title
         self._content = lines
+        self.words = words
 
     def compose(self) -> ComposeResult:
-        """Title and text."""
+        """Title and text; what can be done stands in the frame."""
         with Vertical(classes="dialog page"):
             yield Static(Text(self._title, "bold"), classes="dialog-title", markup=False)
             yield Surface()
@@ -112,6 +116,9 @@ class Page(ModalScreen[str]):
         surface = self.query_one(Surface)
         surface.show([Section("page", self._lay_out)])
         surface.focus()
+        pieces = (p for e in self._content if isinstance(e, tuple) for p in e)
+        keys = "page_links_keys" if any(p.link for p in pieces) else "page_keys"
+        self.query_one(".page").border_subtitle = self.words(keys)
 
     def _lay_out(self, width: int) -> list[Line]:
         lines: list[Line] = []
@@ -131,6 +138,17 @@ class Page(ModalScreen[str]):
     def action_leave(self) -> None:
         """Close it."""
         self.dismiss("")
+
+    def action_open(self) -> None:
+        """Open the current link; without one, close it."""
+        self.dismiss(self.query_one(Surface).current)
+
+    def action_next(self, step: int) -> None:
+        """The next link, or the one before."""
+        surface = self.query_one(Surface)
+        if links := surface.links():
+            at = links.index(surface.current) + step if surface.current in links else min(step, 0)
+            surface.point_at(links[at % len(links)])
 
 
 def key_lines(key: str, does: str, name: str) -> Callable[[int], list[Line]]:
@@ -182,13 +200,15 @@ def digest(done: IndexDone, words: Wording) -> list[Line | tuple[Piece, ...]]:
     def text(value: str) -> str:
         return safe(value, newlines=False)
 
-    def entry(title: str) -> str:
-        return text(told(title, words) if title.startswith("… ") else f"+ {title}")
+    def entry(title: str) -> Piece:
+        # The last of a long list says how many more there are.
+        if title.startswith("… "):
+            return Piece(text(told(title, words)))
+        return Piece(f"+ {text(title)}", link=f"title:{title}")
 
-    part("new_notes", [(Piece(entry(title)),) for title in report.new_titles])
+    part("new_notes", [(entry(title),) for title in report.new_titles])
 
     def change(old: str, new: str) -> tuple[Piece, ...]:
-        # The last of a long list says how many more there are.
         said = told(new, words) if old == "…" else new
         return Piece(f"{text(old)} → "), Piece(text(said), "strong")
 

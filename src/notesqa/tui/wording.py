@@ -186,6 +186,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "keys_answers": ("在回答和原文里（Esc 进入）", "In the answers and the passage (Esc)"),
     "keys_anywhere": ("在任何地方", "Anywhere"),
     "fill_keys": ("回车确定 · Esc 取消", "Enter keeps it · Esc leaves it"),
+    "page_keys": ("Esc 关闭", "Esc closes"),
+    "page_links_keys": ("Tab 选择 · 回车打开 · Esc 关闭", "Tab chooses · Enter opens · Esc closes"),
     "keys_hint": (
         'notesqa.toml 的 [tui.keys] 改键，右侧是名字，例如 search = "f12"',
         'change a key by its name under [tui.keys] in notesqa.toml: search = "f12"',
@@ -227,7 +229,6 @@ _WORDS: dict[str, tuple[str, str]] = {
     # general
     "yes": ("确定", "Yes"),
     "no": ("取消", "No"),
-    "close": ("关闭", "Close"),
     "help": ("帮助", "Help"),
     "quit_again": (
         "再按一次 Ctrl+C 退出（Ctrl+Q 直接退出）",
