@@ -15,7 +15,7 @@ from notesqa.config import Settings, TuiSettings
 from notesqa.tui.app import NotesApp
 from notesqa.tui.picture_view import PictureView
 from notesqa.tui.surface import Surface
-from tests.test_tui_stories import SIZES, Story, answer, help_page, note, passage, search
+from tests.test_tui_stories import SIZES, Story, answer, help_page, note, passage, search, until
 from tests.tui_fake import FakeNotes
 
 
@@ -76,3 +76,19 @@ async def test_a_character_knows_where_it_is(tmp_path: Path) -> None:
         x, y = talk.content_region.offset
         widget, offset = app.screen.get_widget_and_offset_at(x + cell_len(text[:6]), y + row)
         assert (widget, offset) == (talk, Offset(6, row))
+
+
+async def test_a_marked_formula_of_several_rows_has_no_lines_but_its_own(tmp_path: Path) -> None:
+    """Under each of its rows they would be taken for the bars of fractions."""
+    notes = FakeNotes(tmp_path)
+    app = NotesApp(lambda: notes, Settings(), corpus=tmp_path / "corpus")  # type: ignore[arg-type,return-value]
+    async with app.run_test(size=(120, 60)) as pilot:
+        await until(pilot, lambda: app.documents)
+        app.read("regularization", (0, 400))
+        await until(pilot, lambda: app.screen.has_class("-reading"))
+        surface = app.screen.query_one("#source").surface  # type: ignore[attr-defined]
+        strips = surface.render_lines(surface.size.region)
+        marked = {segment.text: segment.style for strip in strips for segment in strip}
+        (row,) = [style for text, style in marked.items() if "arg max" in text]
+        (text,) = [style for text, style in marked.items() if text.startswith("L1 正则化在")]
+        assert text.underline and not row.underline and row.bgcolor == text.bgcolor

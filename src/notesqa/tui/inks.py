@@ -32,6 +32,7 @@ INKS: Mapping[str, str] = {
     "entry": "$foreground",
     "error": "$error",
     "formula": "$secondary",
+    "formula-rows": "$secondary",
     "formula-source": "italic $secondary",
     "good": "$success",
     "heading-1": "bold $primary",
@@ -44,6 +45,8 @@ INKS: Mapping[str, str] = {
     "key-hovered": "on $block-cursor-background",
     "key-off": "dim",
     "link": "underline $secondary",
+    # Under each row of a formula a line would be taken for the bar of a fraction.
+    "mark-rows": "$mark-text on $mark",
     "mark-quote": "underline $mark-text on $mark",
     "mark-word": "bold underline $word",
     "marker": "$primary",

@@ -80,12 +80,13 @@ def _mathematics(block: Block, width: int, show_source: bool) -> list[Line]:
         formula.body, formula.start, formula.end, (*block.rest, indent), max(0, width - head - 2)
     )
     if drawn:
+        style = "formula" if len(drawn) == 1 else "formula-rows"
         return [
             Line(
                 (
                     *(block.first if index == 0 else block.rest),
                     indent,
-                    Piece(safe(row, newlines=False), "formula", formula.start, formula.end, True),
+                    Piece(safe(row, newlines=False), style, formula.start, formula.end, True),
                 ),
                 spot=spot,
             )

@@ -446,6 +446,8 @@ def _marked(piece: Piece, marks: Sequence[tuple[int, int, str]]) -> list[Piece]:
 
 
 def _with(piece: Piece, style: str) -> Piece:
+    if style == "mark-quote" and "formula-rows" in piece.style:
+        style = "mark-rows"
     return Piece(
         piece.text,
         f"{piece.style} {style}".strip(),
