@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from notesqa.config import Settings, TuiSettings
@@ -53,3 +54,18 @@ async def test_a_click_on_a_key_presses_it(tmp_path: Path) -> None:
         await pilot.mouse_down(KeyBar, offset=(column, 0))
         await until(pilot, lambda: shown.screen.query(".dialog-title"))
         assert "帮助" in str(shown.screen.query(".dialog-title").first().render())
+
+
+async def test_no_key_is_shown_in_part_and_help_tells_of_the_others(tmp_path: Path) -> None:
+    shown = app(tmp_path)
+    async with shown.run_test(size=(60, 24)) as pilot:
+        await ask(pilot, shown)
+        await pilot.press("escape")
+        await until(pilot, lambda: "下一引用" in line(shown))
+        assert "F1 帮助" in line(shown) and not line(shown).strip().endswith("^")
+        bar = shown.screen.query_one(KeyBar)
+        whole = {f"{name} {does}" for _, name, does, _ in bar._shown()}
+        assert all(told in whole for told in re.split(r"(?<=[^\x00-\x7f]) ", line(shown).strip()))
+        assert "退出" not in line(shown)
+        await pilot.resize_terminal(120, 24)
+        await until(pilot, lambda: "退出" in line(shown))

@@ -188,6 +188,7 @@ class KeyBar(Bar):
     def __init__(self) -> None:
         super().__init__()
         self._keys: list[tuple[str, str, str, bool]] | None = None
+        self._help = ""
         self._hovered = ""
 
     def on_mount(self) -> None:
@@ -208,6 +209,7 @@ class KeyBar(Bar):
                 if binding.show and binding.action not in shown:
                     name = self.app.get_key_display(binding)
                     shown[binding.action] = (binding.key, name, binding.description, active.enabled)
+            self._help = shown.get("help", ("", "", "", False))[0]
             # Leaving is the last thing to offer.
             if leaving := shown.pop("quit", None):
                 shown["quit"] = leaving
@@ -220,7 +222,7 @@ class KeyBar(Bar):
         if y:
             return Strip.blank(cells, self.rich_style)
         segments = []
-        for key, name, does, enabled in self._shown():
+        for key, name, does, enabled in self._fitting(cells):
             style = Style.from_meta({"press": key if enabled else ""})
             if key == self._hovered:
                 style += self._style("key-hovered")
@@ -230,6 +232,16 @@ class KeyBar(Bar):
             segments.append(Segment(f" {does}", style + self._style("key-does")))
             segments.append(Segment(" "))
         return Strip(segments).crop_extend(0, cells, self.rich_style).apply_style(self.rich_style)
+
+    def _fitting(self, cells: int) -> list[tuple[str, str, str, bool]]:
+        """Those that there is room for; the help, which tells of the others, stays longest."""
+        keys = list(self._shown())
+        while sum(cell_len(f"{name} {does} ") for _, name, does, _ in keys) > cells + 1:
+            others = [key for key in keys if key[0] != self._help]
+            if not others:
+                break
+            keys.remove(others[-1])
+        return keys
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
         """Press the key under the pointer."""
