@@ -334,6 +334,10 @@ async def test_a_server_is_called_by_its_name_and_its_failure_leaves_the_notes(
         s.app.choose_model("", "http://127.0.0.1:18923/v1")
         await s.says("127.0.0.1:18923")
         assert "v1" not in s.text
+        s.app.choose_model("qwen3-4b", "http://127.0.0.1:18923/v1")
+        await s.press("f7")
+        await s.says("● qwen3-4b · 127.0.0.1:18923")
+        await s.press("f2")
         loaded.set()
         await s.ask()
         await s.says("出错了：连不上模型服务器 http://x/")
@@ -406,6 +410,20 @@ def test_results_stand_apart_and_tell_where_they_are_filed() -> None:
     )
     texts = [line.text.strip() for line in lines]
     assert texts == ["标题", "正文", "2024-01-02 · #甲 #乙", "0.50：", "a.md:1", ""]
+
+
+def test_a_heading_is_not_said_again_below_itself() -> None:
+    passage = Passage(1, 0.5, "c", "d", "检测器", "a.md:1", "何时用 anchor", "", 0, 2)
+    text = "何时用 anchor  形状固定时，用 anchor 更稳。"
+    lines = result_lines(Result(passage, text), ["anchor"], 40, link="", explain=None, chosen=True)
+    assert [line.text for line in lines[:2]] == [
+        "▌检测器 › 何时用 anchor",
+        "▌形状固定时，用 anchor 更稳。",
+    ]
+    marks = [p.text for line in lines for p in line.pieces if "mark-word" in p.style]
+    assert marks == ["anchor", "anchor"]
+    narrow = result_lines(Result(passage, text), [], 16, link="", explain=None, chosen=False)
+    assert "何时用" in narrow[1].text  # of which the first line shows a part
 
 
 def test_every_part_of_a_score_has_a_name() -> None:

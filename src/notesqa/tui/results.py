@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -62,20 +62,28 @@ def result_lines(
     def piece(text: str, style: str) -> Piece:
         return Piece(text, f"{style}{back}".strip(), link=link)
 
+    def marked(text: str, style: str) -> Iterator[Piece]:
+        at = 0
+        for start, end in queries.matches(text, words):
+            yield piece(text[at:start], style)
+            yield piece(text[start:end], "mark-word")
+            at = end
+        yield piece(text[at:], style)
+
     title = clip(safe(passage.title, newlines=False), room)
     head = [piece(title, "strong accent" if chosen else "title")]
     heading = safe(passage.heading.rpartition(" › ")[2], newlines=False)
     left = room - cell_len(title) - 3
+    text = result.text
     if heading and heading != passage.title and left > 8:
-        head.append(piece(f" › {clip(heading, left)}", "dim"))
+        shown = clip(heading, left)
+        head += [piece(" › ", "dim"), *marked(shown, "dim")]
+        if shown == heading:
+            # The passage begins with it: it is not said twice.
+            text = text.removeprefix(heading).lstrip() or text
     lines = [line(*head)]
-    for row in snippet(result.text, words, room, _SNIPPET_LINES):
-        parts: list[Piece] = []
-        at = 0
-        for start, end in queries.matches(row, words):
-            parts += [piece(row[at:start], ""), piece(row[start:end], "mark-word")]
-            at = end
-        lines.append(line(*parts, piece(row[at:], "")))
+    rows = snippet(text, words, room, _SNIPPET_LINES)
+    lines += [line(*marked(row, "")) for row in rows]
     if filed := filed_under(passage.date, passage.tags):
         lines.append(line(piece(clip(filed, room), "dim")))
     if explain is not None:

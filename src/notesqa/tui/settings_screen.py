@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, cast
+from urllib.parse import urlsplit
 
 from rich.cells import cell_len
 from rich.text import Text
@@ -86,7 +87,9 @@ class SettingsScreen(Screen[None]):
         kept = models.highlighted or 0
         models.clear_options()
         for model, server in found:
-            shown = f"{server} {model}".strip() if server else Path(model).name
+            # The name of the model first: the line may be too short for the server's.
+            host = urlsplit(server).netloc or server
+            shown = " · ".join(filter(None, (model, host))) if server else Path(model).name
             mark = "● " if (model, server) == in_use else "○ "
             named = safe(shown, newlines=False) or words("no_chat_model")
             models.add_option(Option(Text(mark + named, no_wrap=True)))
