@@ -23,6 +23,7 @@ from notesqa.reports import Pending
 from notesqa.tui.app import NotesApp, action_names
 from notesqa.tui.bars import StatusBar
 from notesqa.tui.dialogs import Confirm, Page, Prompt
+from notesqa.tui.errands import at_line
 from notesqa.tui.history_screen import HistoryScreen
 from notesqa.tui.read_screen import ReadScreen
 from notesqa.tui.search_screen import SearchScreen
@@ -420,6 +421,32 @@ async def test_the_editor_opens_at_the_line(
         await s.press("e")
         await s.until(lambda: calls)
         assert calls == [["my-editor", "--wait", "+10", str(tmp_path / "corpus/regularization.md")]]
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments"),
+    [
+        ("vim", ["vim", "+12", "/n/a.md"]),
+        ("/usr/bin/nano -w", ["/usr/bin/nano", "-w", "+12", "/n/a.md"]),
+        ("code -w", ["code", "-w", "--goto", "/n/a.md:12"]),
+        ("/opt/helix/hx", ["/opt/helix/hx", "/n/a.md:12"]),
+    ],
+)
+def test_each_editor_is_told_the_line_in_its_way(command: str, arguments: list[str]) -> None:
+    assert at_line(command, Path("/n/a.md"), 12) == arguments
+
+
+async def test_an_editor_that_cannot_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDITOR", 'code "-w')
+    monkeypatch.delenv("VISUAL", raising=False)
+    async with session(tmp_path) as s:
+        await s.ask()
+        await s.until(lambda: s.app.ask_screen.source.note)
+        await s.look()
+        await s.press("e")
+        await s.says("No closing quotation")
 
 
 class _Ended:

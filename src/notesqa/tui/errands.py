@@ -28,6 +28,26 @@ _TOLD_CELLS = 60
 _TOLD_MARGIN = 4
 
 
+# Editors that are not told a line as vi is, `+12 FILE`.
+_GO_TO = frozenset({"code", "code-insiders", "codium", "cursor", "windsurf"})
+_BEHIND = frozenset({"hx", "helix", "subl", "zed", "zeditor"})
+
+
+def at_line(command: str, path: Path, line: int) -> list[str]:
+    """The arguments that open a file at a line in an editor.
+
+    Raises:
+        ValueError: a quotation mark of the command is not closed.
+    """
+    words = shlex.split(command)
+    name = Path(words[0]).stem if words else ""
+    if name in _GO_TO:
+        return [*words, "--goto", f"{path}:{line}"]
+    if name in _BEHIND:
+        return [*words, f"{path}:{line}"]
+    return [*words, f"+{line}", str(path)]
+
+
 class Errands(App[int]):
     """The part of the app that reaches out of it.
 
@@ -97,15 +117,16 @@ class Errands(App[int]):
             self.notify(self.words("editor_missing"), timeout=3)
             return
         place = document.source_at(offset)
-        arguments = [*shlex.split(command), f"+{place.line}", str(self.root / place.path)]
         try:
+            arguments = at_line(command, self.root / place.path, place.line)
             with self.suspend():
                 code = subprocess.run(arguments, check=False).returncode
         except SuspendNotSupported:
             self.notify(self.words("no_terminal"), timeout=3)
             return
-        except OSError as error:
-            self.notify(safe(f"{command}: {error.strerror}"), severity="error", markup=False)
+        except (OSError, ValueError) as error:
+            why = error.strerror if isinstance(error, OSError) else error
+            self.notify(safe(f"{command}: {why}"), severity="error", markup=False)
             return
         if code:
             self.notify(self.words("editor_failed", code=code), timeout=3)
