@@ -35,6 +35,20 @@ async def test_questions_follow_one_another_without_another_key(tmp_path: Path) 
         assert [e.question for e in s.app.exchanges] == [QUESTION, "DDIM 采样", "怎么缓解过拟合"]
 
 
+async def test_the_empty_line_says_what_can_be_asked_here(tmp_path: Path) -> None:
+    """An example of other people's notes would be refused."""
+    async with session(tmp_path) as s:
+        await s.until(lambda: s.app.suggestions)
+        await s.says(f"问你的笔记，例如：{s.app.suggestions[0]}")
+        await s.ask()
+        await s.says("接着问；^n 开始新对话")
+        await s.press("ctrl+n")
+        await s.says("问你的笔记，例如：")
+    async with session(tmp_path / "other", keys={"new_conversation": "f9"}) as s:
+        await s.ask()
+        await s.says("接着问；F9 开始新对话")
+
+
 @pytest.mark.parametrize("question", NEXT)
 async def test_after_an_answer_every_key_is_the_next_question(
     tmp_path: Path, question: str

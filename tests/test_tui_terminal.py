@@ -257,9 +257,9 @@ def test_the_cursor_of_the_terminal_is_where_is_typed(terminal: Terminal) -> Non
     terminal.until(lambda: cursor(terminal) == cell_after(terminal, "题吗"))
     # What is typed over an answer begins the next question.
     terminal.send(ENTER)
-    terminal.says("题吗", "问你的笔记")
-    row, column = cell_after(terminal, "问你的笔记")
-    terminal.until(lambda: cursor(terminal) == (row, column - 10))
+    terminal.says("题吗", "接着问")
+    row, column = cell_after(terminal, "接着问")
+    terminal.until(lambda: cursor(terminal) == (row, column - 6))
     terminal.send(F3)
     terminal.says("边打边搜")
     row, column = cell_after(terminal, "边打边搜")

@@ -322,7 +322,7 @@ class NotesApp(Hearing):
     def key_of(self, action: str) -> str:
         """The key of an action as it is shown, also when it was remapped."""
         key = self.settings.tui.keys.get(action)
-        for binding in self.BINDINGS:
+        for binding in (*self.BINDINGS, *AskScreen.BINDINGS):
             if isinstance(binding, Binding) and binding.id == action:
                 shown = dataclasses.replace(binding, key=(key or binding.key).partition(",")[0])
                 return self.get_key_display(shown)

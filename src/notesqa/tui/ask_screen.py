@@ -14,6 +14,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.widgets import Input
 
+from notesqa.text.terminal import safe
 from notesqa.tui.answer_commands import AnswerCommands
 from notesqa.tui.bars import KeyBar, ProgressBar, StatusBar
 from notesqa.tui.greeting import greeting_lines
@@ -92,6 +93,7 @@ class AskScreen(AnswerCommands):
         self.talk.point_at("")
         if exchanges:
             self._turn = exchanges[-1].number
+            self._hint()
             self.talk.show(list(self._sections.values()))
             self.call_after_refresh(self._go, exchanges[-1].number)
         else:
@@ -102,8 +104,19 @@ class AskScreen(AnswerCommands):
     def greet(self) -> None:
         """Draw the greeting anew, when it is what is shown."""
         app = self.notes_app
+        self._hint()
         if not app.exchanges:
             self.talk.show([Section("greeting", lambda width: greeting_lines(app, width))])
+
+    def _hint(self) -> None:
+        """Say in the empty line what can be asked: of these notes, or after what was asked."""
+        app, words = self.notes_app, self.words
+        hint = words("question_hint")
+        if app.exchanges:
+            hint = words("question_next", key=app.key_of("new_conversation"))
+        elif app.suggestions:
+            hint = words("question_example", example=app.suggestions[0])
+        self.question.placeholder = safe(hint, newlines=False)
 
     def _section(self, exchange: Exchange) -> Section:
         from notesqa.tui.answers import exchange_lines
@@ -127,6 +140,7 @@ class AskScreen(AnswerCommands):
         section = self._section(exchange)
         first = not self._sections
         self._sections[exchange.number] = section
+        self._hint()
         if first:
             self.talk.show([section])
         else:

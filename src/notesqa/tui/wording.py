@@ -26,10 +26,9 @@ _WORDS: dict[str, tuple[str, str]] = {
     "pending": ("{n} 个文件待收录", "{n} files waiting"),
     "extractive": ("摘录", "extractive"),
     # asking
-    "question_hint": (
-        "问你的笔记，例如：L1 正则化等价于什么先验？",
-        "Ask your notes, e.g. why is DDIM faster than DDPM?",
-    ),
+    "question_hint": ("问你的笔记", "Ask your notes"),
+    "question_example": ("问你的笔记，例如：{example}", "Ask your notes, e.g. {example}"),
+    "question_next": ("接着问；{key} 开始新对话", "Ask on; {key} begins a new conversation"),
     "searching": ("正在检索…", "searching…"),
     "writing": ("正在回答…  Esc 停止", "writing…  Esc stops"),
     "loading_model": ("正在装载模型…", "loading the model…"),
