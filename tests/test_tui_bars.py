@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 from notesqa.config import Settings, TuiSettings
 from notesqa.tui.app import NotesApp
-from notesqa.tui.bars import KeyBar
+from notesqa.tui.bars import KeyBar, Signal, StatusBar
+from notesqa.tui.wording import Wording
 from tests.test_tui_stories import ask, until
 from tests.tui_fake import FakeNotes
 
@@ -54,6 +56,24 @@ async def test_a_click_on_a_key_presses_it(tmp_path: Path) -> None:
         await pilot.mouse_down(KeyBar, offset=(column, 0))
         await until(pilot, lambda: shown.screen.query(".dialog-title"))
         assert "帮助" in str(shown.screen.query(".dialog-title").first().render())
+
+
+def told(bar: StatusBar, cells: int, **more: Any) -> str:
+    bar.set_reactive(StatusBar.signal, Signal(opening=False, documents=49, commit=3, **more))
+    return " · ".join(text for text, _ in bar._state(cells))
+
+
+def test_the_model_is_told_where_there_is_room_for_little() -> None:
+    bar = StatusBar("ask", Wording("zh"))
+    named = "qwen3-4b-q4_k_m.gguf"
+    assert told(bar, 60, model=named) == f"49 篇 · 提交 3 · {named}"
+    assert told(bar, 36, model=named) == f"49 篇 · {named}"
+    assert told(bar, 19, model=named) == "49 篇 · qwen3-4…"
+    assert told(bar, 13, model=named) == "49 篇"
+    assert told(bar, 3, model=named) == ""
+    # Without one, that answers quote is what can be left out.
+    assert told(bar, 19) == "49 篇 · 提交 3"
+    assert told(bar, 40, model=named, waiting=2) == "2 个文件待收录 · 49 篇 · qwen3-4b-q4…"
 
 
 async def test_no_key_is_shown_in_part_and_help_tells_of_the_others(tmp_path: Path) -> None:

@@ -391,8 +391,11 @@ def test_citations_of_one_place_share_a_row_and_name_their_section() -> None:
 def test_of_a_long_path_the_file_and_line_are_left_and_then_its_end() -> None:
     answer = cited(("gan", "训练", 3))
     assert rows_cited(answer, 32) == ["[1] GAN › 训练 gan.md:3"]
-    answer = cited(("generative_adversarial", "训练", 30))
-    (row,) = rows_cited(answer, 46)
+    long = "generative_adversarial"
+    assert rows_cited(cited((long, "训练 › 技巧与坑", 30)), 44) == [
+        "[1] GENERATIVE_ADVERSARIAL › 训练 › … :30"
+    ]
+    (row,) = rows_cited(cited((long, "", 30)), 46)
     assert row.endswith(" …versarial.md:30")
 
 

@@ -26,6 +26,10 @@ SMALL = 60
 PLACES = ("ask", "search", "read", "history", "settings")
 
 
+# Of the name of a model less than this tells nothing.
+_NAME_CELLS = 6
+
+
 @dataclass(frozen=True, slots=True)
 class Signal:
     """What the top line tells.
@@ -42,6 +46,10 @@ class Signal:
     waiting: int = 0
     model: str = ""
     loading: bool = False
+
+
+def _fit(parts: list[tuple[str, str]], cells: int) -> bool:
+    return sum(cell_len(text) + 3 for text, _ in parts) <= max(0, cells)
 
 
 class Bar(Widget):
@@ -88,7 +96,13 @@ class StatusBar(Bar):
         parts.append((("∿ " if signal.loading else "") + model, "dim"))
         if signal.waiting:
             parts.insert(0, (words("pending", n=signal.waiting), "alert"))
-        while parts and sum(cell_len(text) + 3 for text, _ in parts) > cells:
+        if signal.model and not _fit(parts, cells):
+            # Who answers says more than how often notes were taken in.
+            parts = [part for part in parts if part[0] != words("commit", n=signal.commit)]
+            room = cells - sum(cell_len(text) + 3 for text, _ in parts[:-1]) - 3
+            if room >= _NAME_CELLS:
+                parts[-1] = (clip(parts[-1][0], room), "dim")
+        while not _fit(parts, cells):
             parts.pop()
         return parts
 

@@ -10,8 +10,11 @@ from notesqa.text.terminal import clip, safe, width
 from notesqa.tui.flow import Line, Piece
 from notesqa.tui.wording import Wording
 
-# Cells that a place is given before a title is shortened.
+# Cells that a place is given before a title is shortened, and a section before the place is;
+# of a section less than the last tells nothing.
 _PLACE = 12
+_SECTION = 15
+_LEAST = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +96,14 @@ def _entry(
     head = [Piece(text, "entry", link=target) for text, target in numbers]
     used = sum(width(piece.text) for piece in head) + 1
     section = f" › {heading}" if title and heading else heading and f"› {heading}"
-    room = max(0, cells - used - min(width(place), _PLACE) - 2)
-    title = clip(title, max(8, room))
-    section = clip(section, room - width(title))
-    if width(section) < 6:
+    room = cells - used - 2
+    name = place.rpartition("/")[2]
+    if heading and width(title) + min(width(section), _SECTION) + width(name) > room:
+        # A note and its section tell more than a part of a path.
+        place = f":{name.rpartition(':')[2]}"
+    title = clip(title, max(8, room - min(width(place), _PLACE)))
+    section = clip(section, room - width(title) - min(width(place), width(name)))
+    if width(section) < _LEAST:
         section = ""
     used += width(title) + width(section)
     place = _tail(place, max(0, cells - used - 2))
