@@ -392,8 +392,8 @@ def test_of_a_long_path_the_file_and_line_are_left_and_then_its_end() -> None:
     answer = cited(("gan", "训练", 3))
     assert rows_cited(answer, 32) == ["[1] GAN › 训练 gan.md:3"]
     long = "generative_adversarial"
-    assert rows_cited(cited((long, "训练 › 技巧与坑", 30)), 44) == [
-        "[1] GENERATIVE_ADVERSARIAL › 训练 › … :30"
+    assert rows_cited(cited((long, "训练 › 技巧与坑", 30)), 48) == [
+        "[1] GENERATIVE_ADVERSARIAL › 训练 ›… 第 30 行"
     ]
     (row,) = rows_cited(cited((long, "", 30)), 46)
     assert row.endswith(" …versarial.md:30")

@@ -69,7 +69,8 @@ def citation_lines(cited: Cited, cells: int, words: Wording) -> list[Line]:
             title = ""
         above = first.document_id
         numbers = [(f"[{c.n}]", f"{cited.prefix}:{c.n}") for c in row]
-        lines.append(_entry(numbers, title, heading, safe(first.source, newlines=False), cells))
+        place = safe(first.source, newlines=False)
+        lines.append(_entry(numbers, title, heading, place, cells, words))
     return lines
 
 
@@ -81,12 +82,18 @@ def nearby_lines(
     for passage in passages:
         numbers = [(f"{passage.rank}", f"passage:{number}:{passage.rank}")]
         title, heading = (safe(t, newlines=False) for t in (passage.title, passage.heading))
-        lines.append(_entry(numbers, title, heading, safe(passage.source, newlines=False), cells))
+        place = safe(passage.source, newlines=False)
+        lines.append(_entry(numbers, title, heading, place, cells, words))
     return lines
 
 
 def _entry(
-    numbers: Sequence[tuple[str, str]], title: str, heading: str, place: str, cells: int
+    numbers: Sequence[tuple[str, str]],
+    title: str,
+    heading: str,
+    place: str,
+    cells: int,
+    words: Wording,
 ) -> Line:
     """Numbers, title and section to the left, a place to the right; all shortened to fit.
 
@@ -100,7 +107,7 @@ def _entry(
     name = place.rpartition("/")[2]
     if heading and width(title) + min(width(section), _SECTION) + width(name) > room:
         # A note and its section tell more than a part of a path.
-        place = f":{name.rpartition(':')[2]}"
+        place = words("at_line", n=name.rpartition(":")[2])
     title = clip(title, max(8, room - min(width(place), _PLACE)))
     section = clip(section, room - width(title) - min(width(place), width(name)))
     if width(section) < _LEAST:

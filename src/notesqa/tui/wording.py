@@ -40,6 +40,7 @@ _WORDS: dict[str, tuple[str, str]] = {
         "much of that is doubtful; in the notes' own words",
     ),
     "citations": ("引用", "Citations"),
+    "at_line": ("第 {n} 行", "line {n}"),
     "nearby": ("最接近的段落", "Nearest passages"),
     "unsupported": ("引文没有这样说", "not borne out by what it cites"),
     "changed_note": ("笔记已改动", "the note has changed"),
