@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -184,6 +186,24 @@ async def test_a_search_of_the_past_shows_the_turn_that_it_found(tmp_path: Path)
         ]
         assert marked and set(marked) == {"DeepFace"}
         assert "过拟合怎么办" not in s.text
+
+
+@pytest.fixture
+def shanghai(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", "Asia/Shanghai")
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+@pytest.mark.usefixtures("shanghai")
+async def test_the_past_is_told_in_the_time_of_here(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.ask()
+        await s.until(lambda: s.notes.kept)
+        await s.press("f6")
+        await s.says("2026-11-20 17:01 · 1 问")  # kept as 09:01 of Greenwich
 
 
 async def test_a_rebuild_marks_what_changed_in_the_open_conversation(tmp_path: Path) -> None:
