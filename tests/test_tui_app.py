@@ -888,7 +888,7 @@ async def test_a_choice_changes_its_own_line_of_the_settings(
     async with app.run_test(size=(120, 40)) as pilot:
         s = Session(app, pilot, FakeNotes(tmp_path))
         await s.press("f7")
-        await s.says("● http://127.0.0.1:9/v1 qwen")
+        await s.says("● qwen · 127.0.0.1:9")
         await s.press("down", "enter")
         await s.until(lambda: str(tiny_model) in file.read_text("utf-8"))
         assert file.read_text("utf-8") == before.replace("'qwen'", f'"{tiny_model}"').replace(
