@@ -12,10 +12,13 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
+from notesqa.api import Status
+from notesqa.config import Settings, TuiSettings
 from notesqa.errors import CatalogError, ModelError
 from notesqa.records import Document, Passage, Source
 from notesqa.reports import ConversationInfo, Pending
 from notesqa.retrieval.features import FEATURES
+from notesqa.tui.app import NotesApp
 from notesqa.tui.dialogs import Page
 from notesqa.tui.history_screen import HistoryScreen
 from notesqa.tui.read_screen import ReadScreen
@@ -25,8 +28,8 @@ from notesqa.tui.told import Noticed
 from notesqa.tui.welcome_screen import WelcomeScreen
 from notesqa.tui.wording import Wording
 from tests.patience import PATIENCE
-from tests.test_tui_app import messages_stay, session  # noqa: F401 - a fixture
-from tests.tui_fake import DOCUMENTS
+from tests.test_tui_app import Session, messages_stay, session  # noqa: F401 - a fixture
+from tests.tui_fake import DOCUMENTS, FakeNotes
 
 # -- the first run -----------------------------------------------------------------------
 
@@ -64,6 +67,32 @@ async def test_notes_that_wait_in_an_empty_home_are_told_there(tmp_path: Path) -
         s.notes.arriving = [DOCUMENTS[0]]
         await s.press("enter")
         await s.says("本次收录")
+
+
+async def test_a_home_that_cannot_be_opened_says_so_until_it_can(tmp_path: Path) -> None:
+    """As after an update of the program, which an older index waits for."""
+    notes = FakeNotes(tmp_path)
+    opened = notes.status
+
+    def older() -> Status:
+        raise CatalogError(
+            "the index was made by an older notesqa", "bring it up to date: notesqa index"
+        )
+
+    notes.status = older  # type: ignore[method-assign]
+    settings = Settings(tui=TuiSettings(language="zh"))
+    app = NotesApp(lambda: notes, settings, corpus=tmp_path / "corpus")  # type: ignore[arg-type,return-value]
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        s = Session(app, pilot, notes)
+        await s.says("⚠ 出错了：索引由旧版本的 notesqa 建立")
+        await s.says("按 Ctrl+R 更新")
+        await s.says("打不开")
+        assert "正在打开" not in s.text and not app._notifications
+        notes.status = opened  # type: ignore[method-assign]
+        await s.press("ctrl+r")
+        await s.says("4 篇 · 提交 3")
+        await s.says("可以这样问")
+        assert "出错了" not in s.text
 
 
 async def test_the_other_places_say_that_there_is_nothing_yet(tmp_path: Path) -> None:

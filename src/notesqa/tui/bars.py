@@ -36,11 +36,13 @@ class Signal:
 
     Attributes:
         opening: nothing is known yet.
+        failed: nor will be, as it is: the home could not be opened.
         waiting: files that a rebuild would take in.
         model: name of the chat model; empty for none.
     """
 
     opening: bool = True
+    failed: bool = False
     documents: int = 0
     commit: int = 0
     waiting: int = 0
@@ -83,7 +85,9 @@ class StatusBar(Bar):
     def _state(self, cells: int) -> list[tuple[str, str]]:
         """The right-hand side, as much of it as there is room for."""
         words, signal = self.words, self.signal
-        if signal.opening:
+        if signal.failed:
+            parts = [(words("not_opened"), "alert")]
+        elif signal.opening:
             parts = [(words("opening"), "dim")]
         elif not signal.commit:
             parts = [(words("no_index"), "alert")]

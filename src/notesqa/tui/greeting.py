@@ -15,6 +15,11 @@ def greeting_lines(app: NotesApp, width: int) -> list[Line]:
     """What is there, what can be done with it, and a few questions to begin with."""
     words, signal = app.words, app.signal
     lines = [BLANK, Line((Piece("▌ INCOMING TRANSMISSION", "brand"),)), BLANK]
+    if signal.failed and app.not_opened is not None:
+        from notesqa.tui.answers import error_lines
+
+        told = error_lines(app.not_opened, max(8, width - 2), words)
+        return [*lines, *(Line((Piece("  "), *line.pieces)) for line in told)]
     if signal.opening:
         return [*lines, *wrap([Piece(words("opening"), "dim")], width, first=[Piece("  ")])]
     indent = [Piece("  ")]

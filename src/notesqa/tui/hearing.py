@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 from textual.reactive import reactive
 from textual.widgets import Input
 
-from notesqa.errors import Cancelled
+from notesqa.errors import Cancelled, NotesqaError
 from notesqa.text.terminal import safe
 from notesqa.tui.bars import Progress, Signal
 from notesqa.tui.drafts import Draft
@@ -75,6 +75,8 @@ class Hearing(Errands):
         self._first_question = question
         self._draft = Draft(corpus.parent / "index" / "draft.txt" if corpus else None)
         self._suggestions: list[str] = []
+        # Why the home could not be opened.
+        self.not_opened: NotesqaError | None = None
         self._warm = False
         self._typed = 0.0
         self._rubbish = rubbish
@@ -172,6 +174,7 @@ class Hearing(Errands):
         self.signal = dataclasses.replace(
             self.signal,
             opening=False,
+            failed=False,
             documents=status.documents,
             commit=status.commit,
             waiting=waiting,
@@ -279,6 +282,13 @@ class Hearing(Errands):
             return
         if message.where == "index":
             self.progress = None
+        if message.where == "open" and self.status is None:
+            # It stays so: a message that goes would leave "opening" behind for ever.
+            self.not_opened = error
+            self.signal = dataclasses.replace(self.signal, failed=True)
+            self.ask_screen.greet()
+            if self.screen is self.ask_screen and not self.exchanges:
+                return
         self.tell(error)
 
     def _hear_document(self, message: told.DocumentReady) -> None:

@@ -20,6 +20,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "settings": ("设置", "Settings"),
     # header
     "opening": ("正在打开…", "opening…"),
+    "not_opened": ("打不开", "not opened"),
     "notes_count": ("{n} 篇", "{n} notes"),
     "commit": ("提交 {n}", "commit {n}"),
     "no_index": ("尚未建立索引", "no index yet"),
