@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 from textual.widgets import Input
 
-from notesqa.api import Status
 from notesqa.config import Settings, TuiSettings
 from notesqa.errors import CatalogError, ModelError
 from notesqa.records import Document, Passage, Source
@@ -74,7 +73,7 @@ async def test_a_home_that_cannot_be_opened_says_so_until_it_can(tmp_path: Path)
     notes = FakeNotes(tmp_path)
     opened = notes.status
 
-    def older() -> Status:
+    def older(*args: Any, **more: Any) -> Any:
         raise CatalogError(
             "the index was made by an older notesqa", "bring it up to date: notesqa index"
         )
@@ -82,12 +81,17 @@ async def test_a_home_that_cannot_be_opened_says_so_until_it_can(tmp_path: Path)
     notes.status = older  # type: ignore[method-assign]
     settings = Settings(tui=TuiSettings(language="zh"))
     app = NotesApp(lambda: notes, settings, corpus=tmp_path / "corpus")  # type: ignore[arg-type,return-value]
-    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+    async with app.run_test(size=(126, 30), notifications=True) as pilot:
         s = Session(app, pilot, notes)
         await s.says("⚠ 出错了：索引由旧版本的 notesqa 建立")
         await s.says("按 Ctrl+R 更新")
         await s.says("打不开")
         assert "正在打开" not in s.text and not app._notifications
+        notes.search = older  # type: ignore[method-assign]
+        await s.press("f3")
+        await s.type("先验")
+        await s.says("索引由旧版本的 notesqa 建立 · 按 Ctrl+R 更新")
+        await s.press("f2")
         notes.status = opened  # type: ignore[method-assign]
         await s.press("ctrl+r")
         await s.says("4 篇 · 提交 3")

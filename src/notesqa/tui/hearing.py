@@ -278,7 +278,8 @@ class Hearing(Errands):
             self.ask_screen.changed(exchange)
             return
         if message.where == "search" and (screen := self._searching()) is not None:
-            screen.show_error(safe(str(error), newlines=False))
+            said = " · ".join(part for part in (error.message, error.hint) if part)
+            screen.show_error(safe(said, newlines=False))
             return
         if message.where == "index":
             self.progress = None
