@@ -12,11 +12,12 @@ import operator
 import os
 import re
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from notesqa.catalog import Catalog, ChunkRow
 from notesqa.config import Home, Settings
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from notesqa.engines.lexical import LexicalEngine
     from notesqa.engines.vectors import VectorEngine
 
+_Given = ParamSpec("_Given")
+_Made = TypeVar("_Made")
 _Filters = tuple[tuple[str, ...], tuple[str, ...], str | None, str | None]
 """Sources, tags, after, before."""
 
@@ -52,6 +55,7 @@ USERDICT = "userdict.txt"
 _CANDIDATES = 20
 _LEXICAL_CANDIDATES = 60
 _DENSE_CANDIDATES = 30
+_ASIDE = 2
 _CHUNKS_KEPT = 10_000
 _LINE = re.compile(r":\d+\Z")
 
@@ -103,6 +107,8 @@ class Retriever:
         self._head = -1
         self._size = 0
         self._chunks = _Chunks(-1)
+        # The engines let go of Python's lock while they search: one works beside the other.
+        self._aside = ThreadPoolExecutor(_ASIDE, "notesqa-search")
         self._met: tuple[tuple[_Filters, int], list[int]] | None = None
 
     @classmethod
@@ -124,6 +130,7 @@ class Retriever:
     def close(self) -> None:
         """Close the catalog; the retriever cannot be used afterwards."""
         self._catalog.close()
+        self._aside.shutdown()
 
     def __enter__(self) -> Retriever:
         return self
@@ -356,10 +363,11 @@ class Retriever:
             if not allowed:
                 return []
         vector = self.embedder.embed_queries([query.embedded])[0]
-        by_vector = _near(vectors, vector, max(_DENSE_CANDIDATES, limit // 2), allowed)
+        near = self._beside(_near, vectors, vector, max(_DENSE_CANDIDATES, limit // 2), allowed)
         by_words = dict(
             lexical.search(query.words, query.grams, max(_LEXICAL_CANDIDATES, limit), allowed)
         )
+        by_vector = near.result()
         asked = Asked.of(query, lexical.idf("words", list(query.words)))
         farther = vectors.scores(vector, [key for key in by_words if key not in by_vector])
         likeness = self._likeness
@@ -368,12 +376,13 @@ class Retriever:
             for key, cosine in (by_vector | farther).items()
         }
         cosines = self._candidates(by_words, alike, limit)
-        words, grams = _bm25(lexical, query, list(cosines))
+        scored = self._beside(_bm25, lexical, query, list(cosines))
         around = {
             key: [(likeness(near, chinese=True), alike[other]) for other, near in others]
             for key, others in vectors.nearest_among(list(cosines), list(alike), NEIGHBOURS).items()
         }
         seen = self._seen(asked, cosines, at)
+        words, grams = scored.result()
         keys = [key for key in cosines if key in seen]
         gone = len(keys) < len(cosines) and at + 1 < self._catalog.oldest()
         if gone or (lexical.commit, vectors.commit) != stood:
@@ -400,6 +409,19 @@ class Retriever:
             )
             met = self._met = (filters, at), keys
         return met[1]
+
+    def _beside(
+        self, work: Callable[_Given, _Made], *args: _Given.args, **kwargs: _Given.kwargs
+    ) -> Future[_Made]:
+        """What `work` returns, done by another thread.
+
+        Raises:
+            CatalogError: the retriever was closed meanwhile.
+        """
+        try:
+            return self._aside.submit(work, *args, **kwargs)
+        except RuntimeError as error:
+            raise CatalogError("the index was closed", "open it again") from error
 
     def _candidates(
         self, by_words: Mapping[int, float], cosines: Mapping[int, float], limit: int
