@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from textual import events
+from textual.keys import _character_to_key
 from textual.widgets import Input
 
 from notesqa.config import Settings, TuiSettings
@@ -277,6 +279,36 @@ async def test_the_new_notes_of_a_digest_are_read_from_it(tmp_path: Path) -> Non
         assert "回车打开" not in s.text
         await s.press("enter")
         await s.until(lambda: not isinstance(s.app.screen, Page))
+
+
+@pytest.mark.parametrize("page", ["f1", "ctrl+l"])
+async def test_text_that_is_typed_over_a_page_is_for_what_lies_below(
+    tmp_path: Path, page: str
+) -> None:
+    """The digest comes by itself: whoever begins a question then must not lose its letters."""
+    async with session(tmp_path) as s:
+        new = Document("new", "新来的", "新来的一段。", "excerpt", (Source("corpus/n.txt", 4),))
+        s.notes.arriving = [new]
+        await s.press("ctrl+r")
+        await s.until(lambda: isinstance(s.app.screen, Page))
+        await s.press("escape", page)
+        await s.until(lambda: isinstance(s.app.screen, Page))
+        for character in "间隔 m":
+            key = "space" if character == " " else _character_to_key(character)
+            s.app.post_message(events.Key(key, character))
+        await s.until(lambda: s.app.ask_screen.question.value == "间隔 m")
+        assert not isinstance(s.app.screen, Page) and s.app.ask_screen.question.has_focus
+        await s.press(page)
+        await s.until(lambda: isinstance(s.app.screen, Page))
+        s.app.post_message(events.Paste("取多少"))
+        await s.until(lambda: s.app.ask_screen.question.value == "间隔 m取多少")
+        await s.press(page)
+        await s.until(lambda: isinstance(s.app.screen, Page))
+        await s.press("space")
+        assert isinstance(s.app.screen, Page)
+        await s.press("q")
+        await s.until(lambda: not isinstance(s.app.screen, Page))
+        assert s.app.ask_screen.question.value == "间隔 m取多少"
 
 
 async def test_what_waited_is_not_told_any_more_once_it_is_taken_in(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from textual.binding import Binding, BindingType
 from textual.command import CommandPalette, Provider
 from textual.geometry import Offset
 from textual.message import Message
-from textual.screen import Screen
+from textual.screen import ModalScreen, Screen
 from textual.theme import Theme
 from textual.widgets import Input
 
@@ -424,6 +424,11 @@ class NotesApp(Hearing):
         if isinstance(event, events.Key) and event.is_printable:
             self._typed = time.monotonic()
         if isinstance(event, events.Key | events.Paste) and not event.is_forwarded:
+            if isinstance(self.screen, ModalScreen):
+                from notesqa.tui.dialogs import Page
+
+                if isinstance(self.screen, Page) and self.screen.makes_way(event):
+                    self.screen.dismiss("")
             screen = self.screen
             if isinstance(screen, AskScreen):
                 screen.make_way(event)

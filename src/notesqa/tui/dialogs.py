@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
 from rich.text import Text
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
@@ -130,6 +130,16 @@ class Page(ModalScreen[str]):
             else:
                 lines += wrap(entry, width, rest=[Piece("  ")])
         return lines
+
+    def makes_way(self, event: events.Key | events.Paste) -> bool:
+        """Whether `event` is text for what lies below, and no command of this page.
+
+        The digest comes by itself, perhaps before somebody who begins to type a question.
+        """
+        if isinstance(event, events.Paste):
+            return True
+        typed = event.is_printable and not event.key.startswith(("alt+", "ctrl+"))
+        return typed and event.key != "space" and event.key not in self.active_bindings
 
     @on(Surface.Opened)
     def _on_link(self, message: Surface.Opened) -> None:
