@@ -55,7 +55,6 @@ USERDICT = "userdict.txt"
 _CANDIDATES = 20
 _LEXICAL_CANDIDATES = 60
 _DENSE_CANDIDATES = 30
-_ASIDE = 2
 _CHUNKS_KEPT = 10_000
 _LINE = re.compile(r":\d+\Z")
 
@@ -107,8 +106,9 @@ class Retriever:
         self._head = -1
         self._size = 0
         self._chunks = _Chunks(-1)
-        # The engines let go of Python's lock while they search: one works beside the other.
-        self._aside = ThreadPoolExecutor(_ASIDE, "notesqa-search")
+        # Vectors are looked at beside words: both engines let go of Python's lock. What comes
+        # after them hardly does; a second thread for it waits longer than it saves.
+        self._aside = ThreadPoolExecutor(2, "notesqa-search")
         self._met: tuple[tuple[_Filters, int], list[int]] | None = None
 
     @classmethod
@@ -376,13 +376,12 @@ class Retriever:
             for key, cosine in (by_vector | farther).items()
         }
         cosines = self._candidates(by_words, alike, limit)
-        scored = self._beside(_bm25, lexical, query, list(cosines))
+        words, grams = _bm25(lexical, query, list(cosines))
         around = {
             key: [(likeness(near, chinese=True), alike[other]) for other, near in others]
             for key, others in vectors.nearest_among(list(cosines), list(alike), NEIGHBOURS).items()
         }
         seen = self._seen(asked, cosines, at)
-        words, grams = scored.result()
         keys = [key for key in cosines if key in seen]
         gone = len(keys) < len(cosines) and at + 1 < self._catalog.oldest()
         if gone or (lexical.commit, vectors.commit) != stood:
