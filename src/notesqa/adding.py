@@ -46,7 +46,6 @@ def add_paths(
 
     Args:
         left_out: where files of other formats below folders are counted by their suffix.
-
     """
     copied: list[str] = []
     failed: list[tuple[str, str]] = []

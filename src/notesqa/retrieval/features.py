@@ -71,7 +71,7 @@ _CLAUSE = re.compile(
 )
 _CLAUSE_WITHIN = 16
 # Its last character is looked at first: most words stand after another one, or after a mark
-# that does. The expression takes six times as long.
+# that does.
 _MARKS = frozenset(" -*+#>_'")
 _BEFORE_TOPIC = _MARKS | {*_STARTS, *"\t).、"} | {word[-1] for word in _JOINING}
 
