@@ -554,6 +554,20 @@ def test_a_file_name_with_a_line_break_splits_no_line(inside: Inside, tmp_path: 
     assert "[1] 丢弃 · corpus/new line.md:" in done.stdout
 
 
+def test_what_is_quoted_of_one_place_shares_a_row(inside: Inside, tmp_path: Path) -> None:
+    home = write_notes(tmp_path, {"dropout.md": article("丢弃", DROPOUT)})
+    assert inside("--home", home, "index").returncode == 0
+    asked = ["--home", home, "ask", "Dropout 训练和测试时分别怎么做?"]
+    answer = json.loads(inside(*asked, "--json").stdout)
+    places = [(c["title"], c["source"]) for c in answer["citations"]]
+    assert len(places) > len(set(places)), "the question no longer quotes one place twice"
+    rows = [line for line in inside(*asked).stdout.splitlines() if " · corpus/" in line]
+    assert len(rows) == len(set(places))
+    assert "".join(row.split(" ")[0] for row in rows) == "".join(
+        f"[{n}]" for n in range(1, len(places) + 1)
+    )
+
+
 def test_pipes_that_close_early(built: Path) -> None:
     for command in ("search 训练 --json", "ask 'Dropout 测试时怎么做?'", "status --json", "--help"):
         script = (

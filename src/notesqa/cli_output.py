@@ -118,10 +118,16 @@ def print_citations(answer: Answer) -> None:
     if not answer.citations:
         return
     print()
+    rows: dict[tuple[str, str], str] = {}
     for citation in answer.citations:
-        _print_wrapped(f"[{citation.n}] {one_line(citation.title)} · {one_line(citation.source)}")
-        if answer.engine != "extractive":
-            _print_wrapped(" ".join(citation.quote.split()), "    ")
+        place = f"{one_line(citation.title)} · {one_line(citation.source)}"
+        # What is quoted already stands in the answer: one row a place will do.
+        quote = "" if answer.engine == "extractive" else " ".join(citation.quote.split())
+        rows[place, quote] = f"{rows.get((place, quote), '')}[{citation.n}]"
+    for (place, quote), numbers in rows.items():
+        _print_wrapped(f"{numbers} {place}")
+        if quote:
+            _print_wrapped(quote, "    ")
 
 
 def _print_wrapped(text: str, head: str = "") -> None:
