@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +14,7 @@ import numpy as np
 from benchmarks.figures import rank_of
 from notesqa.retrieval import query as query_module
 from notesqa.retrieval.features import FEATURES
-from notesqa.retrieval.ranking import load_weights, score
+from notesqa.retrieval.ranking import load_weights
 from notesqa.retrieval.terms import TermTable
 
 if TYPE_CHECKING:
@@ -197,10 +198,12 @@ def reweighted(
     hits: Sequence[Sequence[Hit]], golds: Sequence[str], left_out: Sequence[str]
 ) -> Ranks:
     """Ranks when some features weigh nothing and the others what they weigh now."""
-    weights = {f: w for f, w in load_weights().rank.items() if f not in left_out}
+    shipped = load_weights()
+    left = {f: w for f, w in shipped.rank.items() if f not in left_out}
+    weights = dataclasses.replace(shipped, rank=left)
     ranks = []
     for found, gold in zip(hits, golds, strict=True):
-        order = sorted(found, key=lambda hit: (-score(hit.values, weights), hit.row.pk))
+        order = sorted(found, key=lambda hit: (-weights.score(hit.values), hit.row.pk))
         ranks.append(rank_of(gold, (hit.row.document_id for hit in order)))
     return np.array(ranks)
 

@@ -557,7 +557,7 @@ def test_a_file_name_with_a_line_break_splits_no_line(inside: Inside, tmp_path: 
 def test_what_is_quoted_of_one_place_shares_a_row(inside: Inside, tmp_path: Path) -> None:
     home = write_notes(tmp_path, {"dropout.md": article("丢弃", DROPOUT)})
     assert inside("--home", home, "index").returncode == 0
-    asked = ["--home", home, "ask", "Dropout 训练和测试时分别怎么做?"]
+    asked = ["--home", str(home), "ask", "Dropout 训练和测试时分别怎么做?"]
     answer = json.loads(inside(*asked, "--json").stdout)
     places = [(c["title"], c["source"]) for c in answer["citations"]]
     assert len(places) > len(set(places)), "the question no longer quotes one place twice"

@@ -28,7 +28,7 @@ from notesqa.retrieval.features import (
     topic_share,
 )
 from notesqa.retrieval.query import analyse, content_of, kind_of
-from notesqa.retrieval.ranking import load_weights, logistic, score
+from notesqa.retrieval.ranking import load_weights, logistic
 from notesqa.retrieval.terms import TermTable, builtin_terms
 from notesqa.text.normalize import normalize
 from notesqa.text.segment import Segmenter
@@ -118,7 +118,7 @@ def test_the_record_is_whole(indexed: Notes, home: Home) -> None:
     assert line_of(home.path, passage.source) == "## 推理"
     assert passage.scores.keys() == set(FEATURES)
     assert passage.score == pytest.approx(
-        score([passage.scores[name] for name in FEATURES], load_weights().rank)
+        load_weights().score([passage.scores[name] for name in FEATURES])
     )
 
 
@@ -717,9 +717,8 @@ def test_features_are_named_and_plain() -> None:
     assert all(isinstance(v, float) for v in (*a.values(), *b.values()))
     assert a["lead_coverage"] > b["lead_coverage"] == 0
     assert a["coverage"] > b["coverage"] == 0.0
-    assert score(list(a.values()), load_weights().rank) > score(
-        list(b.values()), load_weights().rank
-    )
+    weights = load_weights()
+    assert weights.score(list(a.values())) > weights.score(list(b.values()))
 
 
 def test_what_is_like_many_others_stands_less_apart() -> None:

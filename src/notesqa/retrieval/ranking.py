@@ -10,13 +10,14 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from importlib.resources import files
+from operator import mul
 
 from notesqa.retrieval.features import FEATURES
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Weights:
     """Linear weights by feature, and those of the probability that notes answer at all.
 
@@ -36,6 +37,14 @@ class Weights:
     threshold: float
     nearest: float
 
+    def score(self, values: Sequence[float]) -> float:
+        """Weighted sum of a candidate's feature values, in the order of `FEATURES`."""
+        return float(sum(map(mul, values, self._in_order)))
+
+    @cached_property
+    def _in_order(self) -> tuple[float, ...]:
+        return tuple(self.rank.get(name, 0.0) for name in FEATURES)
+
 
 @cache
 def load_weights() -> Weights:
@@ -49,11 +58,6 @@ def load_weights() -> Weights:
         raw["answerable"]["threshold"],
         raw["answerable"]["nearest"],
     )
-
-
-def score(values: Sequence[float], weights: Mapping[str, float]) -> float:
-    """Weighted sum of feature values in the order of `FEATURES`."""
-    return sum([weights.get(name, 0.0) * v for name, v in zip(FEATURES, values, strict=True)])
 
 
 def logistic(x: float) -> float:

@@ -24,10 +24,17 @@ from notesqa.config import Home, Settings
 from notesqa.embedding import Likeness, open_embedder
 from notesqa.errors import CatalogError, NotesqaError
 from notesqa.records import Document, Entry, Passage
-from notesqa.retrieval.features import NEIGHBOURS, Asked, Wording, found_by, told_by
+from notesqa.retrieval.features import (
+    HEAD_CHARACTERS,
+    NEIGHBOURS,
+    Asked,
+    Wording,
+    found_by,
+    told_by,
+)
 from notesqa.retrieval.hits import Hit, as_passage, diverse, joined
 from notesqa.retrieval.query import Query, analyse
-from notesqa.retrieval.ranking import Weights, load_weights, score
+from notesqa.retrieval.ranking import Weights, load_weights
 from notesqa.retrieval.slips import put_right
 from notesqa.retrieval.terms import TermTable, builtin_terms
 from notesqa.text.normalize import normalize, normalize_all
@@ -106,8 +113,8 @@ class Retriever:
         self._head = -1
         self._size = 0
         self._chunks = _Chunks(-1)
-        # Vectors are looked at beside words: both engines let go of Python's lock. What comes
-        # after them hardly does; a second thread for it waits longer than it saves.
+        # The question is embedded and vectors are looked at beside words: all of that lets go of
+        # Python's lock. What comes after hardly does; a second thread waits longer than it saves.
         self._aside = ThreadPoolExecutor(2, "notesqa-search")
         self._met: tuple[tuple[_Filters, int], list[int]] | None = None
 
@@ -362,13 +369,14 @@ class Retriever:
             allowed = self._meeting((tuple(sources), tuple(tags), after, before), at)
             if not allowed:
                 return []
-        vector = self.embedder.embed_queries([query.embedded])[0]
-        near = self._beside(_near, vectors, vector, max(_DENSE_CANDIDATES, limit // 2), allowed)
+        near = self._beside(
+            _near, self.embedder, vectors, query, max(_DENSE_CANDIDATES, limit // 2), allowed
+        )
         by_words = dict(
             lexical.search(query.words, query.grams, max(_LEXICAL_CANDIDATES, limit), allowed)
         )
-        by_vector = near.result()
         asked = Asked.of(query, lexical.idf("words", list(query.words)))
+        vector, by_vector = near.result()
         farther = vectors.scores(vector, [key for key in by_words if key not in by_vector])
         likeness = self._likeness
         alike = {
@@ -394,7 +402,7 @@ class Retriever:
             row, told = seen[key]
             found = found_by(asked, words[key], grams[key], cosines[key], around.get(key, ()))
             values = *found, *told
-            hits.append(Hit(row, score(values, self._weights.rank), values))
+            hits.append(Hit(row, self._weights.score(values), values))
         hits.sort(key=lambda hit: (-hit.score, hit.row.pk))
         return self._reranked(query, hits)
 
@@ -501,10 +509,18 @@ class Retriever:
 
 
 def _near(
-    vectors: VectorEngine, vector: NDArray[np.float32], limit: int, allowed: Sequence[int] | None
-) -> dict[int, float]:
-    """The cosines of the nearest chunks; of none where the embedder has no word of a question."""
-    return dict(vectors.search(vector, limit, allowed)) if vector.any() else {}
+    embedder: Embedder,
+    vectors: VectorEngine,
+    query: Query,
+    limit: int,
+    allowed: Sequence[int] | None,
+) -> tuple[NDArray[np.float32], dict[int, float]]:
+    """The vector of a question, and the cosines of the nearest chunks.
+
+    There are none where the embedder has no word of the question.
+    """
+    vector = embedder.embed_queries([query.embedded])[0]
+    return vector, dict(vectors.search(vector, limit, allowed)) if vector.any() else {}
 
 
 def _bm25(
@@ -521,7 +537,7 @@ def _wordings(rows: Sequence[ChunkRow]) -> list[Wording]:
     """What features look at of each of the chunks."""
     texts = [row.text for row in rows]
     titles = [" ".join((row.title, *row.heading)) for row in rows]
-    plain = normalize_all([*texts, *titles, *(row.opening for row in rows)])
+    plain = normalize_all([*texts, *titles, *(row.opening[:HEAD_CHARACTERS] for row in rows)])
     return [Wording.of(*plain[i :: len(rows)], named=len(row.title)) for i, row in enumerate(rows)]
 
 
