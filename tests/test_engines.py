@@ -564,12 +564,12 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> tuple[LexicalEngine, list[
 
 def test_scores_of_given_chunks(catalog: Catalog, lexical: LexicalEngine) -> None:
     keys = catalog.chunk_keys()
-    scores = lexical.scores("words", {"bert": 1.0}, keys)
+    scores = lexical.scores({"bert": 1.0}, {}, keys)
     assert scores.keys() == set(keys)
     found = dict(lexical.search({"bert": 1.0}, {}, 9))
     assert {k: s for k, s in scores.items() if s} == pytest.approx(found)
-    assert lexical.scores("words", {}, keys) == dict.fromkeys(keys, 0.0)
-    assert lexical.scores("grams", {"bert": 1.0}, []) == {}
+    assert lexical.scores({}, {}, keys) == dict.fromkeys(keys, 0.0)
+    assert lexical.scores({}, {"bert": 1.0}, []) == {}
 
 
 def test_idf_falls_with_frequency(lexical: LexicalEngine) -> None:

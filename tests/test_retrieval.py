@@ -712,8 +712,8 @@ def test_features_are_named_and_plain() -> None:
     asked = Asked.of(query, dict.fromkeys(query.words, 2.0))
     near = told_by(asked, Wording.of("感受野的计算: 3x3 卷积叠两层是 5x5。", "感受野"))
     far = told_by(asked, Wording.of("别的东西。" * 30, "别的"))
-    a = dict(zip(FEATURES, (*found_by(asked, 9.0, 4.0, 0.8, []), *near), strict=True))
-    b = dict(zip(FEATURES, (*found_by(asked, 0.0, 0.0, 0.0, []), *far), strict=True))
+    a = dict(zip(FEATURES, (*found_by(asked, 11.0, 0.8, []), *near), strict=True))
+    b = dict(zip(FEATURES, (*found_by(asked, 0.0, 0.0, []), *far), strict=True))
     assert all(isinstance(v, float) for v in (*a.values(), *b.values()))
     assert a["lead_coverage"] > b["lead_coverage"] == 0
     assert a["coverage"] > b["coverage"] == 0.0
@@ -726,7 +726,7 @@ def test_what_is_like_many_others_stands_less_apart() -> None:
     asked = Asked.of(query, dict.fromkeys(query.words, 2.0))
 
     def found(*around: tuple[float, float]) -> dict[str, float]:
-        return dict(zip(FEATURES, found_by(asked, 1.0, 1.0, 0.5, around), strict=False))
+        return dict(zip(FEATURES, found_by(asked, 1.5, 0.5, around), strict=False))
 
     crowded, half = found((0.9, 0.5), (0.8, 0.3)), found((0.9, 0.5), (0.2, 0.1))
     lone, alone = found((0.2, 0.5), (0.1, 0.3)), found()

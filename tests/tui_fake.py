@@ -266,7 +266,7 @@ class FakeNotes:
             text=document.text[start:end],
             start=start,
             end=end,
-            scores={"bm25_words": round(score / 2, 3), "cosine": round(score / 2, 3)},
+            scores={"bm25": round(score / 2, 3), "cosine": round(score / 2, 3)},
             date=document.date,
             tags=document.tags,
         )

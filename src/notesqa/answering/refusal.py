@@ -30,7 +30,6 @@ Outcome = Literal["answer", "nearest", "refuse"]
 
 REFUSAL_ZH = "笔记里没有说到这个问题。"
 REFUSAL_EN = "The notes do not say."
-_BM25_CAP = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +55,6 @@ _LOOKED_AT = 8
 SIGNALS = (
     "coverage",
     "opening_coverage",
-    "bm25_words",
-    "bm25_grams",
     "gram_coverage",
     "cosine",
     "gap",
@@ -84,14 +81,12 @@ def signals(query: Query, hits: Sequence[Hit], extraction: Extraction) -> dict[s
 
     sentence = dict(zip(SENTENCE_FEATURES, extraction.best, strict=True))
     fifth = hits[min(4, len(hits) - 1)].score
-    # A question without Chinese meets Chinese notes through other names, which BM25 and
-    # grams do not count for it.
+    # A question without Chinese meets Chinese notes through other names, which grams do not
+    # count for it.
     floor = 0.0 if query.chinese else most("coverage")
     return {
         "coverage": most("coverage"),
         "opening_coverage": most("opening_coverage"),
-        "bm25_words": max(floor, min(most("bm25_words"), _BM25_CAP)),
-        "bm25_grams": max(floor, min(most("bm25_grams"), _BM25_CAP)),
         "gram_coverage": max(floor, most("gram_coverage")),
         "cosine": most("cosine"),
         "gap": hits[0].score - fifth,

@@ -469,10 +469,10 @@ class LexicalEngine(Follower[_Words]):
         return self._run(self._restricted(query, allowed), limit)
 
     def scores(
-        self, field: str, terms: Mapping[str, float], keys: Sequence[int]
+        self, words: Mapping[str, float], grams: Mapping[str, float], keys: Sequence[int]
     ) -> dict[int, float]:
-        """BM25 sum of `terms` in one field for each of `keys`; 0 where none occurs."""
-        query = self._query(terms, {}) if field == "words" else self._query({}, terms)
+        """BM25 sums, as in `search`, of each of `keys`; 0 where no term occurs."""
+        query = self._query(words, grams)
         found = dict.fromkeys(keys, 0.0)
         if query is not None and keys:
             found.update(self._run(self._restricted(query, keys), len(keys)))

@@ -16,8 +16,7 @@ from notesqa.retrieval.query import Kind, Query
 from notesqa.retrieval.terms import Concept
 
 FEATURES = (
-    "bm25_words",
-    "bm25_grams",
+    "bm25",
     "cosine",
     "apart",
     "beside",
@@ -262,11 +261,10 @@ def _begins_clause(text: str, at: int) -> bool:
 
 def found_by(
     asked: Asked,
-    bm25_words: float,
-    bm25_grams: float,
+    bm25: float,
     cosine: float,
     around: Sequence[tuple[float, float]],
-) -> tuple[float, float, float, float, float]:
+) -> tuple[float, float, float, float]:
     """The first of `FEATURES`: the scores that found a passage, and how it stands to its like.
 
     What is near to many other passages is near to many questions, and seldom what one of them
@@ -276,14 +274,14 @@ def found_by(
     Rijsbergen, 1979).
 
     Args:
+        bm25: of the question's own words and grams.
         cosine: of the question and the passage.
         around: of the passage's `NEIGHBOURS` nearest among all that was found the cosine
             with the passage and that with the question.
     """
     crowded = sum(near for near, _ in around) / NEIGHBOURS
     return (
-        bm25_words / asked.total,
-        bm25_grams / asked.total,
+        bm25 / asked.total,
         cosine,
         min(_FAR_ENOUGH, 1.0 - crowded),
         sum(alike for _, alike in around) / NEIGHBOURS,

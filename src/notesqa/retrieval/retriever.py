@@ -61,6 +61,8 @@ USERDICT = "userdict.txt"
 # On the tuning sets 20 rank as 24 or 40 do, to .001 (training/README.md); 12 lose up to .004.
 _CANDIDATES = 20
 _LEXICAL_CANDIDATES = 60
+# As features of their own words learned to weigh 2.21 and grams 1.12 (training/README.md).
+_GRAMS_RANKED = 0.5
 _DENSE_CANDIDATES = 30
 _CHUNKS_KEPT = 10_000
 _LINE = re.compile(r":\d+\Z")
@@ -384,7 +386,7 @@ class Retriever:
             for key, cosine in (by_vector | farther).items()
         }
         cosines = self._candidates(by_words, alike, limit)
-        words, grams = _bm25(lexical, query, list(cosines))
+        bm25 = _bm25(lexical, query, list(cosines))
         around = {
             key: [(likeness(near, chinese=True), alike[other]) for other, near in others]
             for key, others in vectors.nearest_among(list(cosines), list(alike), NEIGHBOURS).items()
@@ -400,7 +402,7 @@ class Retriever:
         hits = []
         for key in keys:
             row, told = seen[key]
-            found = found_by(asked, words[key], grams[key], cosines[key], around.get(key, ()))
+            found = found_by(asked, bm25[key], cosines[key], around.get(key, ()))
             values = *found, *told
             hits.append(Hit(row, self._weights.score(values), values))
         hits.sort(key=lambda hit: (-hit.score, hit.row.pk))
@@ -523,14 +525,17 @@ def _near(
     return vector, dict(vectors.search(vector, limit, allowed)) if vector.any() else {}
 
 
-def _bm25(
-    lexical: LexicalEngine, query: Query, keys: Sequence[int]
-) -> tuple[dict[int, float], dict[int, float]]:
-    """What the words and the grams of a question score in each of the chunks."""
+def _bm25(lexical: LexicalEngine, query: Query, keys: Sequence[int]) -> dict[int, float]:
+    """What a question's words and grams score in each of the chunks.
+
+    Of a Chinese question its own ones alone.
+    """
     words, grams = query.words, query.grams
     if query.chinese:
-        words, grams = _only(words, query.own_words), _only(grams, query.own_grams)
-    return lexical.scores("words", words, keys), lexical.scores("grams", grams, keys)
+        words = {word: words[word] for word in query.own_words}
+        grams = {gram: grams[gram] for gram in query.own_grams}
+    grams = {gram: _GRAMS_RANKED * weight for gram, weight in grams.items()}
+    return lexical.scores(words, grams, keys)
 
 
 def _wordings(rows: Sequence[ChunkRow]) -> list[Wording]:
@@ -539,10 +544,6 @@ def _wordings(rows: Sequence[ChunkRow]) -> list[Wording]:
     titles = [" ".join((row.title, *row.heading)) for row in rows]
     plain = normalize_all([*texts, *titles, *(row.opening[:HEAD_CHARACTERS] for row in rows)])
     return [Wording.of(*plain[i :: len(rows)], named=len(row.title)) for i, row in enumerate(rows)]
-
-
-def _only(terms: Mapping[str, float], kept: Iterable[str]) -> dict[str, float]:
-    return {term: terms[term] for term in kept}
 
 
 def _version(path: Path) -> tuple[int, int] | None:
