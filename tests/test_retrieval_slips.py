@@ -22,6 +22,7 @@ NOTES = {
     "collapse.md": "# 坍塌\n\n对比学习没有负样本时会坍塌，所有输入的输出都一样。\n",
     "hadoop.md": "# 数据倾斜\n\n数据倾斜指某个键特别多，Hadoop 的一个 reducer 内存不够。\n",
     "megaface.md": "# MegaFace\n\nMegaFace 是人脸识别的测试集，每个 layer 的维度不限，统计时 while 循环。\n",
+    "fcos.md": "# FCOS\n\nFCOS 逐点回归四个距离，按大小分级。Sign 函数，Tari 与 Tria 两种。\n",
     "detector.md": "# 多尺度\n\n检测器把输入缩放成几种尺寸，分别检测人脸。\n",
 }
 
@@ -48,6 +49,7 @@ def retriever(tmp_path_factory: pytest.TempPathFactory) -> Retriever:
         ("longfromer 用什么", "longformer 用什么", "longformer.md"),
         ("trasnformer 的变体", "transformer 的变体", "longformer.md"),
         ("hadop 的内存", "hadoop 的内存", "hadoop.md"),
+        ("FCSO 怎么分级", "fcos 怎么分级", "fcos.md"),
         ("backprop 从哪里开始", "backpropagation 从哪里开始", "chain.md"),
     ],
 )
@@ -74,6 +76,9 @@ def test_a_slip_finds_what_was_meant(
         "longformerxx 是什么",
         "mamba 是什么",  # and MambaOut
         "decode 是什么",  # and "decoders"
+        "how to sing",  # and "sign"
+        "cfos 是什么",  # the first letters are taken as right
+        "trai 是什么",  # may be two of them
     ],
 )
 def test_what_is_no_slip_stays(retriever: Retriever, asked: str) -> None:

@@ -18,7 +18,7 @@ from notesqa.retrieval.terms import TermTable, known_word, other_words
 from notesqa.text.pinyin import homophones
 from notesqa.text.segment import singulars
 
-_SHORTEST_LATIN = 5
+_SHORTEST_LATIN = 4
 # A letter or two at the end make another form: "decode" and "decoder".
 _SHORTEST_REST = 3
 _LONGEST_HAN = 6
@@ -44,27 +44,43 @@ class Vocabulary(Protocol):
 
 def put_right(query: Query, vocabulary: Vocabulary, terms: TermTable) -> str:
     """The normalised question, with its slips put right."""
-    latin = {}
-    for word in query.latin:
+    latin = {
+        word: right
+        for word in query.latin
         # A compound of words that the notes have ("anchorfree") is found by its grams.
-        if (
-            len(word) >= _SHORTEST_LATIN
-            and word.isalpha()
-            and not known_word(word)
-            and not vocabulary.frequency("words", word)
-            and not vocabulary.frequency("grams", word)
-        ):
-            right = vocabulary.similar_word(word)
-            if right and _one_slip(word, right) and right not in singulars(word):
-                latin[word] = right
-            elif (whole := vocabulary.whole_word(word)) and _broken_off(word, whole, vocabulary):
-                latin[word] = whole
+        if word.isalpha()
+        and len(word) >= _SHORTEST_LATIN
+        and not known_word(word)
+        and not vocabulary.frequency("words", word)
+        and not vocabulary.frequency("grams", word)
+        and (right := _right(word, vocabulary, chinese=query.chinese))
+    }
     text = query.normalized
     if latin:
         text = _LATIN_RUN.sub(lambda match: latin.get(match[0], match[0]), text)
     for written, meant in _sounding_alike(query, vocabulary, terms):
         text = text.replace(written, meant)
     return text
+
+
+def _right(word: str, vocabulary: Vocabulary, *, chinese: bool) -> str:
+    """The word that an unknown Latin one is a slip or the beginning of, or nothing."""
+    if len(word) == _SHORTEST_LATIN:
+        # In an English sentence "sing" is no slip of "sign".
+        return _turned(word, vocabulary) if chinese else ""
+    right = vocabulary.similar_word(word)
+    if right and _one_slip(word, right) and right not in singulars(word):
+        return right
+    whole = vocabulary.whole_word(word)
+    return whole if whole and _broken_off(word, whole, vocabulary) else ""
+
+
+def _turned(word: str, vocabulary: Vocabulary) -> str:
+    """The only known word in which two letters of `word` past the first stand the other way."""
+    places = range(1, len(word) - 1)
+    turned = {word[:i] + word[i + 1] + word[i] + word[i + 2 :] for i in places} - {word}
+    known = [other for other in turned if vocabulary.frequency("words", other)]
+    return known[0] if len(known) == 1 else ""
 
 
 def _broken_off(written: str, whole: str, vocabulary: Vocabulary) -> bool:
