@@ -56,33 +56,38 @@ _PART = re.compile(
     r"的(?!定义|含义|意思|概念|全称)|\b(?:of|in|for|at|by|with|when|if|to)\b|\bdoes?\b(?!.*\bmean)"
 )
 
-# What is taken out before the terms are cut: words that ask, not words that are asked about.
+# What is taken out before the terms are cut: words that ask, not words that are asked about. The
+# lookarounds leave these whole: 请求, 申请, 可解释性, 图像描述, 任何时刻, 双曲几何为, 传到底层, 其实现,
+# 向下一下采样, A/B, end-to-end.
 _ASKING = re.compile(
-    r"请问一?下?|请你?|麻烦|帮我|我想(?:知道|问|了解)一?下?|想(?:知道|问|了解)一?下?|能不能|"
-    r"介绍一下|介绍下|简要?介绍|介绍|简述一?下?|简要?说明|阐述|描述一?下?|解释一?下?|"
+    r"请问一?下?|(?<![申邀])请(?![求教])你?|麻烦|帮我|我想(?:知道|问|了解)一?下?|想(?:知道|问|了解)一?下?|能不能|"
+    r"介绍一下|介绍下|简要?介绍|介绍|简述一?下?|简要?说明|阐述|"
+    r"(?:描述|解释)一?下|(?:(?<![\u3400-\u9fff])|(?<=[请你要么何样]))(?:描述|解释)(?!符|性|器|变量)|"
     r"谈谈(?:你?对)?|说说|讲讲|聊聊|说一?下|讲一?下|谈一?谈|列举|"
     r"你(?:是)?(?:怎么|如何)(?:理解|看待)|(?:怎么|如何|怎样)(?:去)?(?:理解|看待)|你对|你知道|你了解|"
     r"(?:是|用)?来?(?:干嘛|干什么|干啥|做什么)(?!样)用?的?|有?(?:什么|啥|何|哪里)?不一样|"
-    r"什么是|是什么意思|什么意思|是什么|什么叫做?|何为|何谓|叫什么|是啥|指的?是?什么|有什么|"
-    r"为什么(?:说|会|要|需要|不)?|为何|为啥(?:要|会)?|"
+    r"什么是|是什么意思|什么意思|是什么|什么叫做?|(?<!几)何[为谓]|叫什么|是啥|指的?是?什么|有什么|"
+    r"为什么(?:说|会|要(?!求)|需要|不(?![同足变]))?|为何|为啥(?:要(?!求)|会)?|"
     r"有哪些|有哪几[个种类]|哪些|哪几[个种类]|哪[个种一]|"
     r"如何|怎么办|怎么样|怎么做|怎么|怎样|咋办|咋样|咋|"
     r"举例(?:说明|一下)?|(?:能不能|能|可以)?(?:举|给|来|有)(?:[一几]?个|些)?(?:什么|哪些)?(?=例)|"
     r"差在(?:哪里?|哪儿|什么地方)|在?(?:哪里|哪儿|什么地方)|"
-    r"多少|什么时候|什么|何时|谁|啥|"
+    r"多少|什么时候|什么|(?<!任)何时|谁|啥|"
     r"有没有|是不是|是否|能否|可否|会不会|可不可以|可以吗|对吗|吗|呢|吧|啊|呀|嘛|"
-    r"一下|到底|究竟|其实|"
-    r"\b(?:what(?:'s)?|which|why|how|when|where|who(?:se|m)?|is|are|was|were|does|do|did|can|could|"
-    r"should|would|will|please|tell me|explain|describe|define|the|a|an|of|in|on|to|for|and|or|"
+    r"一下(?!采样)|到底(?!层)|究竟|其实(?!现)|"
+    r"(?<![\w-])(?:what(?:'s)?|which|why|how|when|where|who(?:se|m)?|is|are|was|were|does|do|did|can|could|"
+    r"should|would|will|please|tell me|explain|describe|define|the|a(?! ?[*/])|an|of|in|on|to|for|and|or|"
     r"it|its|this|that|these|those|there|be|by|with|from|as|at|into|about|than|between|used|use|works?|working|"
-    r"using|i|we|you|me|my|your|have|has|had|so|if|not|mean|means|meaning)\b"
+    r"using|i|we|you|me|my|your|have|has|had|so|if|not|mean|means|meaning)(?![\w-])"
 )
 _FUNCTION_WORDS = frozenset(
     "的 了 和 与 或 及 在 中 里 上 下 是 有 被 把 将 从 对 于 由 到 为 以 之 其 这 那 个 种 些 也 都 就 而 并 且 "
     "要 会 能 可 应 该 得 地 着 过 让 使 给 向 比 跟 同 等 则 若 如 很 更 最 又 再 还 没 不 我 你 他 它 们 我们 你们 "
     "它们 他们 这个 那个 这些 那些 这种 那种 可以 能够 应该 需要 进行 通过 使用 以及 或者 还是 并且 因此 所以 但是 "
     "如果 的话 时候 问题 方面 情况 一个 一种 一些 之间 主要 常用 常见 具体 分别 各自 相关 做 用 说 看 想 知道 理解 "
-    "请问 时 后 前 间 来 去 各 每 几".split()
+    "请问 时 后 前 间 来 去 各 每 几 "
+    # Out of names: end-to-end, mixture-of-experts.
+    "a an and as at by for from in of on or the to with".split()
 )  # fmt: skip
 _PUNCTUATION = re.compile(r"[^\w\s+#.\-]+")
 _LATIN = re.compile(r"[a-z0-9]")
