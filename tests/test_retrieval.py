@@ -520,6 +520,8 @@ def test_the_name_of_a_thing_asks_for_nothing() -> None:
     assert kind_of(normalize("动量的公式"), ["公式"]) == "formula"
     assert kind_of(normalize("求根公式"), ["求根公式"]) == "formula"
     terms = TermTable([("对比学习", "contrastive learning", "")])
+    assert kind_of("对称为什么重要") == "why"
+    assert kind_of("感受野又称为什么") == kind_of("人们称之为什么") == "other"
     assert analyse("对比学习为什么要大批量", Segmenter(), terms).kind == "why"
 
 

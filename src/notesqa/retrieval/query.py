@@ -33,7 +33,8 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
                 r"\b(?:differences?|differ|compare[ds]?|comparison|versus|vs|unlike|better than)\b"),
     ("pros", r"优缺点|优点|缺点|优势|劣势|好处|坏处|利弊|不足|局限|"
              r"\b(?:advantages?|disadvantages?|pros|cons|benefits?|drawbacks?|limitations?)\b"),
-    ("why", r"为什么|为何|为啥|为甚么|原因|缘故|干嘛要|何以|凭什么|怎么会|咋会|\bwhy\b|\breasons?\b"),
+    # What something is called (被称为什么, 称之为什么) is no reason.
+    ("why", r"(?<![被又也还俗统合]称)(?<!称之)为什么|为何|为啥|为甚么|原因|缘故|干嘛要|何以|凭什么|怎么会|咋会|\bwhy\b|\breasons?\b"),
     # 好几个, 这几种 and 刚开始几步 ask for no number.
     ("number", r"多少|(?<![哪好这那])(?<!开始)几[个种层次步类维倍项条章年月]|多大|多长|多高|多快|多久|百分之几|"
                r"\bhow (?:many|much|large|big|long|fast|often)\b"),
