@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from notesqa.api import Notes
+from notesqa.catalog import ChunkRow
 from notesqa.config import Home, RetrievalSettings, Settings
 from notesqa.errors import CatalogError, NotesqaError
 from notesqa.records import Passage
@@ -27,6 +28,7 @@ from notesqa.retrieval.features import (
     told_by,
     topic_share,
 )
+from notesqa.retrieval.hits import Hit, diverse
 from notesqa.retrieval.query import analyse, content_of, kind_of
 from notesqa.retrieval.ranking import load_weights, logistic
 from notesqa.retrieval.terms import TermTable, builtin_terms
@@ -342,8 +344,25 @@ def test_a_document_does_not_crowd_out_the_others(
     with Notes(home, Settings()) as notes:
         notes.index()
         passages = notes.search("梯度裁剪", k=6)
-        per_document = [p.document_id for p in passages]
-        assert max(per_document.count(d) for d in per_document) <= 3
+        assert len({p.document_id for p in passages}) >= 3
+
+
+def test_past_its_share_a_document_must_be_better_than_others() -> None:
+    def hit(pk: int, document: str, score: float) -> Hit:
+        row = ChunkRow(
+            pk=pk, id=str(pk), document_pk=1, document_id=document, ordinal=pk, start=0, end=0,
+            heading=(), text=str(pk) * 9, title="", source="", kind="text", date=None, tags=(),
+            opening="",
+        )  # fmt: skip
+        return Hit(row, score, ())
+
+    def chosen(k: int, *hits: Hit) -> str:
+        return "".join(found.row.document_id for found in diverse(hits, k, lambda row: row.text))
+
+    ones = [hit(n, "a", 9.0 - n / 10) for n in range(6)]
+    assert chosen(6, *ones) == "aaaaaa", "nothing else was found"
+    assert chosen(4, *ones, hit(7, "b", 8.0), hit(8, "c", 7.9)) == "aabc"
+    assert chosen(4, *ones, hit(7, "b", 6.5)) == "aaaa", "the other is worse by far"
 
 
 def test_near_duplicates_are_shown_once(

