@@ -26,6 +26,7 @@ from notesqa.catalog import Catalog, NewChunk, NewDocument, text_key
 from notesqa.config import EmbeddingSettings
 from notesqa.embedding import open_embedder
 from notesqa.engines import STATE_FILE, ChangeLog, Progress, read_state, writing
+from notesqa.engines import vectors as vectors_module
 from notesqa.engines.lexical import KnownWords, LexicalEngine, alike
 from notesqa.engines.vectors import VectorEngine
 from notesqa.errors import Cancelled, CatalogError
@@ -750,6 +751,16 @@ def assert_exact(
     assert dict(found) == pytest.approx({key: cosines[key] for key, _ in found}, abs=1e-6)
 
 
+@pytest.fixture(params=["held against the question", "scanned"], scope="module")
+def way(request: pytest.FixtureRequest) -> Iterator[None]:
+    """As few vectors are searched, and as many are."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "scanned":
+            patch.setattr(vectors_module, "MOST_LOOKED_AT", 0)
+        yield
+
+
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize("dimension", [7, 32, 256, 384, 1024])
 @pytest.mark.parametrize("likeness", [0.0, 0.5, 0.9, 0.999])
 def test_the_nearest_are_those_of_an_exact_scan(
@@ -768,6 +779,7 @@ def test_the_nearest_are_those_of_an_exact_scan(
     assert_exact(engine, there, np.zeros(dimension, np.float32), 10)
 
 
+@pytest.mark.usefixtures("way")
 def test_the_nearest_of_real_passages(tmp_path: Path) -> None:
     """Paragraphs of this repository's notes, in the built-in embedder's vectors."""
     embedder = open_embedder(EmbeddingSettings())
@@ -787,6 +799,7 @@ def test_the_nearest_of_real_passages(tmp_path: Path) -> None:
         assert_exact(engine, there, query, 30)
 
 
+@pytest.mark.usefixtures("way")
 @settings(max_examples=15)
 @given(
     seed=st.integers(0, 1000),
@@ -832,10 +845,11 @@ def test_without_room_on_the_gpu_the_cpu_searches(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """FAISS raises the same where there is no GPU as where it is full."""
-    from notesqa.engines import vectors as module
+    from notesqa.engines import scan
 
     log = VectorLog((made_up(1, 300, 32, 0.5), ()))
-    monkeypatch.setattr(module, "gpus", lambda: 1)
+    monkeypatch.setattr(vectors_module, "MOST_LOOKED_AT", 0)
+    monkeypatch.setattr(scan, "gpus", lambda: 1)
     engine = VectorEngine(tmp_path / "vectors", 32, "e")
     engine.catch_up(log)
     assert_exact(engine, log.rows(), made_up(2, 1, 32, 0.5)[0], 10)
@@ -846,14 +860,15 @@ def test_a_gpu_that_fails_while_it_searches_leaves_it_to_the_cpu(
 ) -> None:
     import faiss
 
-    from notesqa.engines import vectors as module
+    from notesqa.engines import scan
 
     class Full:
         def search(self, query: NDArray[np.float32], limit: int) -> None:
             raise RuntimeError("Error in virtual void* faiss::gpu::StandardGpuResourcesImpl")
 
     log = VectorLog((made_up(1, 300, 32, 0.5), ()))
-    monkeypatch.setattr(module, "gpus", lambda: 1)
+    monkeypatch.setattr(vectors_module, "MOST_LOOKED_AT", 0)
+    monkeypatch.setattr(scan, "gpus", lambda: 1)
     monkeypatch.setattr(faiss, "index_cpu_to_gpu", lambda *_: Full())
     engine = VectorEngine(tmp_path / "vectors", 32, "e")
     engine.catch_up(log)

@@ -304,7 +304,7 @@ class Notes:
             commit=commit.id,
             embedder=commit.embedder,
             unread=unread,
-            followers=self._followers(),
+            followers=self._followers(commit.chunks),
             pending=waiting,
             remarks=catalog.remarks(),
             outdated=commit.recipe != recipe(self.settings),
@@ -328,16 +328,16 @@ class Notes:
 
         return signature(self.home.corpus)
 
-    def _followers(self) -> dict[str, dict[str, Any]]:
-        from notesqa.engines import gpu_driver, read_state
+    def _followers(self, chunks: int) -> dict[str, dict[str, Any]]:
+        from notesqa.engines import MOST_LOOKED_AT, gpu_driver, read_state
 
         states = {name: read_state(self.home.index / name) for name in ("lexical", "vectors")}
         found: dict[str, dict[str, Any]] = {
             name: {"commit": state.commit if state else 0} for name, state in states.items()
         }
         found["vectors"]["device"] = "cpu"
-        if gpu_driver():
-            from notesqa.engines.vectors import gpus
+        if chunks > MOST_LOOKED_AT and gpu_driver():
+            from notesqa.engines.scan import gpus
 
             found["vectors"]["device"] = "cuda:0" if gpus() else "cpu"
         return found

@@ -74,7 +74,7 @@ def _packages() -> Iterator[Check]:
             "llm", "warning", "llama-cpp-python is not installed; answers quote the notes",
             "pip install 'notesqa[llm]'",
         )  # fmt: skip
-    from notesqa.engines.vectors import gpus
+    from notesqa.engines.scan import gpus
 
     count = gpus()
     yield Check("gpu", "ok", f"{count} usable by FAISS" if count else "none; FAISS runs on the CPU")

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import faiss
 import numpy as np
 
 if TYPE_CHECKING:
@@ -29,7 +28,8 @@ LEAST_REACH = 1e-6
 """In place of the largest component of vectors that are all but zero."""
 _BATCH = 8192
 # Measured: a scan of 24,900 takes .9 ms, the lists of 98,432 as long, words there 1.1.
-_LEAST_LISTED = 25_000
+LEAST_LISTED = 25_000
+"""So many rows are kept in lists of neighbours."""
 _ROWS_A_LIST = 192
 _MOST_LISTS = 1024
 _SAMPLED_A_LIST = 100
@@ -68,6 +68,13 @@ class Rows:
         centres = _centres(exact)
         lists = _listed(exact, centres)
         return cls(keys, exact, coarse, lists, centres, scale, error, longest)
+
+    def cosines(
+        self, positions: NDArray[np.int64], query: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """Of rows with a question, by the exact vectors."""
+        found: NDArray[np.float32] = self.exact[positions].astype(np.float32) @ query
+        return found
 
     def without(self, gone: Sequence[int]) -> Rows:
         """All but the chunks with these keys."""
@@ -120,7 +127,7 @@ def _rounded(exact: NDArray[np.float16], scale: float) -> tuple[NDArray[np.uint8
 
 def _lists_for(count: int) -> int:
     """In how many lists so many rows are kept: a power of two, so that it seldom changes."""
-    if count < _LEAST_LISTED:
+    if count < LEAST_LISTED:
         return 1
     return int(min(_MOST_LISTS, 2 ** round(math.log2(count / _ROWS_A_LIST))))
 
@@ -130,6 +137,8 @@ def _centres(exact: NDArray[np.float16]) -> NDArray[np.float32]:
     count = _lists_for(len(exact))
     if count == 1:
         return np.zeros((1, exact.shape[1]), dtype=np.float32)
+    import faiss
+
     means = faiss.Kmeans(exact.shape[1], count, niter=_ITERATIONS, spherical=True, seed=_SEED)
     sample = np.linspace(0, len(exact) - 1, min(len(exact), count * _SAMPLED_A_LIST))
     means.train(exact[sample.astype(np.int64)].astype(np.float32))

@@ -1,147 +1,59 @@
-"""Nearest neighbours by inner product, in FAISS.
+"""Nearest neighbours by inner product.
 
-Vectors are kept in half precision (`exact`), and once more in 8 bits (`coarse`), which a
-CPU scans in a third of the time. What comes near in the scan is scored with the exact
-vectors; how far a coarse score can be from the exact one is known, so that the scan also
-tells whether it has missed anything, and goes on where it may have. With a GPU the exact
-vectors are cloned to it and scanned there.
-
-Of few chunks all are scanned. Many are kept in lists of neighbours, of which those nearest
-to the question are scanned (an inverted file; Jégou et al., 2011, "Product quantization for
-nearest neighbor search", section IV): `python -m benchmarks.scale` tells how many of the
-nearest are found so.
+Few vectors are held against a question one by one; many are scanned by FAISS (`scan`),
+which is imported then only: it takes a fifth of a second and 200 MB.
 """
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 import itertools
 import math
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import faiss
 import numpy as np
 
-from notesqa.engines import ChangeLog, Progress, State
+from notesqa.engines import MOST_LOOKED_AT, ChangeLog, Progress, State
 from notesqa.engines.following import Follower
-from notesqa.engines.rows import LARGEST, LEAST_REACH, Rows, read_rows, write_rows
+from notesqa.engines.rows import Rows, read_rows, write_rows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from notesqa.engines.scan import Scan
+
 _BATCH = 8192
-# Measured with the built-in embedder at 98,609 chunks: 4 times as many as are wanted were
-# enough to be certain for 99 of 100 questions, 6 times for all.
-_OVERSAMPLING = 4
-_WIDER = 4
-_MOST_SCANNED = 4096
-# Measured with the built-in embedder at 98,657 chunks: in 96 of 512 lists, which hold 18 of 100
-# chunks, are 974 of 1,000 of the nearest 30 (48 lists: 934; 96 of 256: 985; 96 of 1,024: 960).
-_PROBED = 96
-_ROUNDING = 1e-5
-"""More than the sums of two ways to add up single precision differ by."""
-
-
-def gpus() -> int:
-    """How many GPUs FAISS can use; one that has no memory left counts."""
-    return int(faiss.get_num_gpus())
-
-
-def _index(exact: NDArray[np.float16]) -> Any:
-    """A FAISS index of rows in half precision, as it keeps them itself."""
-    index = faiss.IndexScalarQuantizer(
-        exact.shape[1], faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT
-    )
-    faiss.copy_array_to_vector(exact.view(np.uint8).ravel(), index.codes)
-    index.ntotal = len(exact)
-    index.is_trained = True
-    return index
-
-
-def _codes(index: Any) -> NDArray[np.float16]:
-    """The rows of `_index`, where FAISS keeps them: only as long as it lives."""
-    codes = faiss.rev_swig_ptr(index.codes.data(), index.codes.size())
-    return np.asarray(codes).view(np.float16).reshape(index.ntotal, index.d)
-
-
-def _parameters(selector: Any, *, lists: int = 0) -> Any:
-    parameters: Any = faiss.SearchParametersIVF() if lists else faiss.SearchParameters()
-    parameters.sel = selector
-    if lists:
-        parameters.nprobe = lists
-    return parameters
-
-
-def _inverted(
-    coarse: NDArray[np.uint8], lists: NDArray[np.uint16], centres: NDArray[np.float32]
-) -> Any:
-    """A FAISS index of coarse rows by their lists."""
-    count, dimension = centres.shape
-    index: Any = faiss.IndexIVFScalarQuantizer(
-        faiss.IndexFlatIP(dimension), dimension, count,
-        faiss.ScalarQuantizer.QT_8bit_direct_signed, faiss.METRIC_INNER_PRODUCT, False,
-    )  # fmt: skip
-    index.quantizer.add(centres)
-    index.is_trained = True
-    by_list = np.argsort(lists, kind="stable")
-    for number, at in enumerate(np.split(by_list, np.cumsum(np.bincount(lists, minlength=count)))):
-        if len(at):
-            codes = np.ascontiguousarray(coarse[at])
-            index.invlists.add_entries(number, len(at), faiss.swig_ptr(at), faiss.swig_ptr(codes))
-    index.ntotal = len(coarse)
-    return index
-
-
-def _uninverted(index: Any) -> NDArray[np.uint8]:
-    """The coarse rows of `_inverted`."""
-    coarse = np.empty((index.ntotal, index.d), dtype=np.uint8)
-    for number in range(index.nlist):
-        if size := index.invlists.list_size(number):
-            at = faiss.rev_swig_ptr(index.invlists.get_ids(number), size)
-            codes = faiss.rev_swig_ptr(index.invlists.get_codes(number), size * index.d)
-            coarse[at] = codes.reshape(size, index.d)
-    return coarse
 
 
 @dataclass(frozen=True, slots=True)
 class _Vectors:
-    """An open index; what FAISS finds are positions of rows.
+    """An open index.
 
     Attributes:
-        rows: what is kept, its exact vectors in the memory of `exact`, without the coarse
-            ones, which are in `scan`.
-        exact: the exact vectors in FAISS.
-        scan: the coarse ones, by their lists.
-        gpu: `exact` on a GPU, or None.
+        rows: what is kept; without the coarse vectors where there is a scan.
+        single: the vectors of a few rows in single precision; those of many are made so as
+            they are needed.
+        scan: of many rows, else None.
     """
 
     rows: Rows
-    exact: Any
-    scan: Any
-    gpu: Any
+    single: NDArray[np.float32] | None = None
+    scan: Scan | None = None
 
     @classmethod
     def of(cls, rows: Rows) -> _Vectors:
-        exact = _index(rows.exact)
-        scan = _inverted(rows.coarse, rows.lists, rows.centres)
-        gpu = None
-        if len(rows.keys):
-            # Not twice in memory.
-            rows = dataclasses.replace(rows, exact=_codes(exact), coarse=rows.coarse[:0])
-            if gpus():
-                # One that is full of other things leaves the search to the CPU.
-                with contextlib.suppress(RuntimeError):
-                    gpu = faiss.index_cpu_to_gpu(faiss.StandardGpuResources(), 0, exact)
-        return cls(rows, exact, scan, gpu)
+        if len(rows.keys) <= MOST_LOOKED_AT:
+            return cls(rows, single=rows.exact.astype(np.float32))
+        from notesqa.engines.scan import Scan
+
+        scan = Scan(rows)
+        return cls(scan.rows, scan=scan)
 
     def whole(self) -> Rows:
         """All that is kept."""
-        return dataclasses.replace(self.rows, coarse=_uninverted(self.scan))
+        return self.scan.whole() if self.scan else self.rows
 
     def positions(self, keys: Sequence[int]) -> NDArray[np.int64]:
         """Where those of the chunks stand that are indexed, in the order of `keys`."""
@@ -151,12 +63,11 @@ class _Vectors:
         there[there] = known[at[there]] == wanted[there]
         return at[there]
 
-    def selector(self, positions: NDArray[np.int64]) -> Any:
-        """What tells FAISS to look at these alone: bits, since a set takes 30 ms to be made."""
-        chosen = np.zeros(len(self.rows.keys), dtype=np.bool_)
-        chosen[positions] = True
-        made: Any = faiss.IDSelectorBitmap
-        return made(np.packbits(chosen, bitorder="little"))
+    def vectors(self, positions: NDArray[np.int64] | slice) -> NDArray[np.float32]:
+        """In single precision."""
+        if self.single is not None:
+            return self.single[positions]
+        return self.rows.exact[positions].astype(np.float32)
 
     def pairs(
         self, positions: NDArray[np.int64], scores: NDArray[np.float32]
@@ -164,45 +75,20 @@ class _Vectors:
         """Keys with their scores."""
         return list(zip(self.rows.keys[positions].tolist(), scores.tolist(), strict=True))
 
-    def cosines(
-        self, positions: NDArray[np.int64], query: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """By the exact vectors."""
-        return self.rows.exact[positions].astype(np.float32) @ query
-
-    def scanned(
-        self, query: NDArray[np.float32], limit: int, wanted: int, selector: Any
-    ) -> list[tuple[int, float]] | None:
-        """The nearest by a coarse scan that looks at `wanted`; None where others may be nearer.
-
-        All lists are scanned where there is a selector, else `_PROBED` of them. With q' and x'
-        for the coarse forms, |q·x - q'·x'| = |q·(x - x') + (q - q')·x'|, which is at most
-        |q| `error` + |q - q'| `longest`.
-        """
-        rows = self.rows
-        scale = LARGEST / max(float(np.abs(query).max()), LEAST_REACH)
-        whole = np.rint(query * np.float32(scale))
-        probed = _PROBED if selector is None else self.scan.nlist
-        rough, at = self.scan.search(
-            whole[None, :], wanted, params=_parameters(selector, lists=probed)
-        )
-        found = at[0][at[0] >= 0]
-        if len(found) < limit and selector is None:
-            return None
-        scores = self.cosines(found, query)
-        # Positions are in the order of keys.
-        order = np.lexsort((found, -scores))[:limit]
-        if len(found) == wanted:
-            margin = (
-                float(np.linalg.norm(query)) * rows.error
-                + float(np.linalg.norm(query - whole / scale)) * rows.longest
-                + _ROUNDING
-            )
-            # Whatever it left out of these lists has at most the last rough score.
-            unseen = float(rough[0, len(found) - 1]) / (scale * rows.scale) + margin
-            if not unseen < scores[order[-1]]:
-                return None
-        return self.pairs(found[order], scores[order])
+    def nearest(
+        self, query: NDArray[np.float32], limit: int, positions: NDArray[np.int64] | None
+    ) -> list[tuple[int, float]]:
+        """Keys and cosines of the nearest rows, or of those at `positions`, nearest first."""
+        many = len(self.rows.keys) if positions is None else len(positions)
+        limit = min(limit, many)
+        if limit < 1:
+            return []
+        if self.scan is not None and many > MOST_LOOKED_AT:
+            return self.pairs(*self.scan.nearest(query, limit, positions))
+        # Not a product with a matrix, for which BLAS would wake its other threads.
+        scores = np.vecdot(self.vectors(slice(None) if positions is None else positions), query)
+        order = np.argsort(-scores, kind="stable")[:limit]
+        return self.pairs(order if positions is None else positions[order], scores[order])
 
 
 class VectorEngine(Follower[_Vectors]):
@@ -221,8 +107,6 @@ class VectorEngine(Follower[_Vectors]):
         """
         self._dimension = dimension
         self._embedder = embedder
-        # An index on a GPU takes one search at a time.
-        self._gpu_lock = threading.Lock()
         super().__init__(folder, f"4/{dimension}/{embedder}")
 
     def _open(self, state: State) -> _Vectors | None:
@@ -286,38 +170,13 @@ class VectorEngine(Follower[_Vectors]):
         """
         vectors = self._ready()
         positions = None if allowed is None else vectors.positions(allowed)
-        most = len(vectors.rows.keys) if positions is None else len(positions)
-        limit = min(limit, most)
-        if limit < 1:
-            return []
-        query = np.ascontiguousarray(query, dtype=np.float32)
-        if positions is not None and most <= _MOST_SCANNED:
-            scores = vectors.cosines(positions, query)
-            order = np.lexsort((positions, -scores))[:limit]
-            return vectors.pairs(positions[order], scores[order])
-        if vectors.gpu is not None and positions is None:
-            with contextlib.suppress(RuntimeError):
-                with self._gpu_lock:
-                    scores, at = vectors.gpu.search(query[None, :], limit)
-                return vectors.pairs(at[0][at[0] >= 0], scores[0][at[0] >= 0])
-        # FAISS shares out questions, not vectors: for one question a second thread only
-        # waits, which on two busy cores took 44 ms where one thread took 8.
-        faiss.omp_set_num_threads(1)
-        selector = None if positions is None else vectors.selector(positions)
-        wanted = _OVERSAMPLING * limit
-        while wanted < min(most, _MOST_SCANNED):
-            found = vectors.scanned(query, limit, wanted, selector)
-            if found is not None:
-                return found
-            wanted *= _WIDER
-        scores, at = vectors.exact.search(query[None, :], limit, params=_parameters(selector))
-        return vectors.pairs(at[0][at[0] >= 0], scores[0][at[0] >= 0])
+        return vectors.nearest(np.ascontiguousarray(query, dtype=np.float32), limit, positions)
 
     def scores(self, query: NDArray[np.float32], keys: Sequence[int]) -> dict[int, float]:
         """Cosine of `query` with each of `keys`; keys that are not indexed are left out."""
         vectors = self._ready()
         positions = vectors.positions(keys)
-        return dict(vectors.pairs(positions, vectors.cosines(positions, query)))
+        return dict(vectors.pairs(positions, np.vecdot(vectors.vectors(positions), query)))
 
     def nearest_among(
         self, keys: Sequence[int], among: Sequence[int], count: int
@@ -328,10 +187,10 @@ class VectorEngine(Follower[_Vectors]):
         """
         vectors = self._ready()
         ours, theirs = vectors.positions(keys), vectors.positions(among)
-        exact, known = vectors.rows.exact, vectors.rows.keys
+        known = vectors.rows.keys
         # As a product of matrices this is large enough for BLAS to wake its other threads,
         # which then wait busily beside the rest of the search: a tenth of its time.
-        near = np.vecdot(exact[ours].astype(np.float32)[:, None], exact[theirs].astype(np.float32))
+        near = np.vecdot(vectors.vectors(ours)[:, None], vectors.vectors(theirs))
         near[ours[:, None] == theirs] = -np.inf
         found: dict[int, list[tuple[int, float]]] = {key: [] for key in known[ours].tolist()}
         every = np.arange(len(ours))
