@@ -55,6 +55,14 @@ def test_a_long_question_says_something_on_its_way() -> None:
     )
 
 
+def test_who_only_says_that_there_is_a_difference_leaves_the_question_open() -> None:
+    assert asks("三种归并都要辅助表，主要的区别在于表放在哪里。")
+    assert asks("它们的差别是什么。")
+    assert not asks("结论是：关键在于怎样划分区间。")
+    assert not asks("每轮随机挑一枚，不知道用的是哪枚。")
+    assert not asks("区别在于辅助表放在哪里，放在内存里的更快。")
+
+
 @pytest.mark.parametrize(
     ("sentence", "leans"),
     [

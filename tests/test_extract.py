@@ -76,6 +76,23 @@ def test_what_introduces_a_formula_goes_with_it() -> None:
     assert rest == ["它总是正的。"]
 
 
+def test_a_heading_at_the_front_of_its_paragraph_goes_with_what_it_heads() -> None:
+    text = "**预取会落空。** 访问没有规律时，取来的块用不上。换成随机读就明显。"
+    assert pieces(text) == [
+        "**预取会落空。** 访问没有规律时，取来的块用不上。",
+        "换成随机读就明显。",
+    ]
+    assert pieces("- **写放大。** 一页改一字也要整页写。") == [
+        "- **写放大。** 一页改一字也要整页写。"
+    ]
+    assert pieces("**先分组。** 办法有两种：\n\n- 按时间\n- 按大小")[0].endswith("- 按大小")
+
+
+def test_a_sentence_in_bold_elsewhere_stands_for_itself() -> None:
+    assert pieces("一页 4 KB，**不能改。** 块由页组成。")[1] == "块由页组成。"
+    assert pieces("**整段都是重点。**\n\n下一段。") == ["**整段都是重点。**", "下一段。"]
+
+
 @pytest.mark.parametrize(
     "formula", ["$$\n\\epsilon \\le 1\n$$", "$$ \\epsilon \\le 1 $$", "\\[\n\\epsilon \\le 1\n\\]"]
 )

@@ -369,3 +369,11 @@ def test_who_asks_how_gets_the_remedy_not_the_table_of_methods() -> None:
     passage = Passage(1, 3.0, "c", "d", "题", "corpus/a.md:1", "", text, 0, len(text))
     best = extract(query, [passage], dict.fromkeys(query.words, 2.0), None).ranked[0]
     assert text[best.start : best.end].startswith("对付棋盘纹的办法")
+
+
+def test_the_last_item_of_a_list_that_is_quoted_whole_is_quoted_to_its_end() -> None:
+    text = (
+        "归并的证明分两步：\n\n1. 先把两个表各自排好序，长度不变。\n"
+        "2. 再比较两个表头。若表头相等，取左边的一个，所以归并是稳定的。\n\n归并要辅助表。"
+    )
+    assert any("取左边的一个" in said for said in answer("归并的证明分哪两步", text))

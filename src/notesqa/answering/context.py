@@ -152,9 +152,12 @@ def _opening(beside: Sequence[Span], place: int, text: str) -> list[Span]:
 
 
 def _rest_of_item(beside: Sequence[Span], place: int, text: str) -> list[Span]:
-    """What a list item goes on to say after its first sentence."""
+    """What a list item goes on to say after its first sentence.
+
+    The item may be the last of a list that goes with the line that introduces it.
+    """
     first = beside[place]
-    if not LIST_ITEM.match(text[first.start : first.end]):
+    if not LIST_ITEM.match(text[first.start : first.end].rpartition("\n")[2]):
         return []
     last = place
     while last + 1 < len(beside):

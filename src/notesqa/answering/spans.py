@@ -13,6 +13,10 @@ MOST_CHARACTERS = 420
 _HEADING = re.compile(r"^\s*#{1,6}\s|^\s*\|?\s*:?-{3,}|^\s*(?:```|~~~)|^\s*!\[|^\s*-{3,}\s*$")
 LIST_ITEM = re.compile(r"^\s*(?:[-*+]|\d+[.)、．](?!\d)|[（(]\d+[)）]|[①-⑩])\s*")
 _INTRODUCES = re.compile(r"(?:[:：]|如下|以下[^。]{0,12})\s*$")
+# The heading of the paragraph that it begins, a sentence by itself: **为什么慢。** 每一步都……
+_RUN_IN_HEADING = re.compile(
+    r"\s*(?:[-*+]\s+|\d+[.)、．]\s*)?(?P<mark>\*\*|__)(?!\s)[^\n]{1,60}(?P=mark)"
+)
 _VERBATIM_OPENINGS = ("$", "\\[", "[", "```")
 _DISPLAY = re.compile(r"\s*(?:\$\$|\\\[|\\begin\{)")
 _DISPLAY_END = re.compile(r"(?:\$\$|\\\]|\\end\{\w+\*?\})[，,]?\s*$")
@@ -61,15 +65,17 @@ def spans_of(text: str, title: str = "") -> list[tuple[int, int]]:
     """Sentences of a passage that can stand in an answer.
 
     Headings, rules and fence lines are left out; a line that introduces a list or
-    a formula goes with what it introduces, and a sentence that a display formula
-    completes goes on through the formula and through what says its letters. A table
-    stands whole, or by its rows where it is long; its head alone says nothing.
+    a formula goes with what it introduces, a heading at the front of its paragraph with the
+    sentence after it, and a sentence that a display formula completes goes on through the
+    formula and through what says its letters. A table stands whole, or by its rows where it
+    is long; its head alone says nothing.
 
     Args:
         title: of the note; an excerpt may begin with it, without a line of its own.
     """
     found: list[tuple[int, int]] = []
     pending: int | None = None
+    run_in = False
     pieces = _pieces(text)
     for number, (start, end) in enumerate(pieces):
         piece = text[start:end]
@@ -84,20 +90,31 @@ def spans_of(text: str, title: str = "") -> list[tuple[int, int]]:
             if end - first <= MOST_CHARACTERS:
                 item = LIST_ITEM.match(piece) or piece.lstrip().startswith(_VERBATIM_OPENINGS)
                 listed = bool(item) and bool(LIST_ITEM.match(text[end:].lstrip("\n")))
-                if listed or _completed_by(piece, following):
+                leads = run_in and _INTRODUCES.search(piece.rstrip()) is not None
+                run_in = False
+                if listed or leads or _completed_by(piece, following):
                     continue
                 found.append((first, end))
                 pending = None
                 continue
             found.append((first, start))
             pending = None
-        if _INTRODUCES.search(piece.rstrip()) or _completed_by(piece, following):
+        run_in = _runs_in(text, start, end)
+        if run_in or _INTRODUCES.search(piece.rstrip()) or _completed_by(piece, following):
             pending = start
             continue
         found.append((start, end))
     if pending is not None:
         found.append((pending, len(text)))
     return [_headless(text, title, *trimmed(text, s, e)) for s, e in found if text[s:e].strip()]
+
+
+def _runs_in(text: str, start: int, end: int) -> bool:
+    """Whether a sentence is the heading of the paragraph that it begins."""
+    if not _RUN_IN_HEADING.fullmatch(text, start, end):
+        return False
+    line = text[end:].partition("\n")[0]
+    return bool(line.strip()) and not text[text.rfind("\n", 0, start) + 1 : start].strip()
 
 
 def _headless(text: str, title: str, start: int, end: int) -> tuple[int, int]:

@@ -27,6 +27,13 @@ _ANNOUNCES = re.compile(
     r"|[^:：]*是(?:我们)?(?:后[文面]|下[文面]|接下来|本[文章节])[^:：]{0,8}的(?:重点|内容|主题)$"
 )
 _ASKS = re.compile(r"[?？][”’」』】》）)\]\"'*_]*\s*$")
+# 区别在于间隔加在哪里: which it is, is told elsewhere. How a thing is done may be all there is to
+# say of what matters: 关键在于怎样划分样本.
+_ASKS_INDIRECTLY = re.compile(
+    r"(?:区别|差别|差异|不同|分歧|问题|关键|重点|难点|核心)(?:只|就|都|主要)?"
+    r"(?:是什么|(?:在于|是)[^，,。；;]{0,16}(?:在?哪里|在?哪儿|哪(?:些|个|一[个种步])|在什么地方))"
+    r"[^，,。；;]{0,8}[。；;]?[”’」』】》）)\]\"'*_]*\s*$"
+)
 _LEAD = re.compile(
     r"^\s*(?:>\s*)*(?:[-*+]\s+|\d{1,2}[.)、．]\s*|[（(]\d{1,2}[)）]\s*|[①-⑳]\s*)?\**"
 )
@@ -69,6 +76,8 @@ def _unlinked(sentence: str) -> str:
 
 def asks(sentence: str) -> bool:
     """Whether a sentence only asks; a long one says something on its way to the question."""
+    if _ASKS_INDIRECTLY.search(sentence):
+        return True
     return len(sentence) < _SHORT_QUESTION and bool(_ASKS.search(sentence))
 
 
