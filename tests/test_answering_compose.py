@@ -92,7 +92,13 @@ def test_a_sentence_without_a_citation_gets_that_of_the_passage_that_says_it() -
 
 
 @pytest.mark.parametrize(
-    ("question", "refusal"), [("批归一化？", REFUSAL_ZH), ("batch norm?", REFUSAL_EN)]
+    ("question", "refusal"),
+    [
+        ("批归一化？", REFUSAL_ZH),
+        ("what is batch norm?", REFUSAL_EN),
+        # A mere name is of either language; the notes are Chinese.
+        ("batch norm?", REFUSAL_ZH),
+    ],
 )
 def test_the_answer_follows_the_language_of_the_question(question: str, refusal: str) -> None:
     model = Scripted(refusal)

@@ -8,6 +8,7 @@ import pytest
 
 from notesqa.answering.ellipsis import asked_again, asks_for_more
 from notesqa.answering.events import Found
+from notesqa.answering.refusal import NO_MORE_ZH, REFUSAL_ZH
 from notesqa.api import Notes
 from notesqa.config import Home, Settings
 from notesqa.records import Answer, Citation, Sentence, Turn
@@ -100,7 +101,20 @@ def test_who_wants_more_gets_what_was_not_told(talk: Notes) -> None:
 
 def test_in_the_end_there_is_no_more(talk: Notes) -> None:
     questions = ["番茄汤怎么做？", *(["还有吗"] * 6)]
-    assert said(talk, *questions).refused
+    answer = said(talk, *questions)
+    assert answer.refused and answer.text == NO_MORE_ZH
+
+
+def test_what_is_left_to_say_is_no_other_matter(talk: Notes) -> None:
+    questions = ["布谷缓存有哪些淘汰办法？"]
+    while not (answer := said(talk, *questions)).refused and len(questions) < 8:
+        assert {citation.title for citation in answer.citations} == {"布谷缓存"}
+        questions.append("还有呢")
+    assert answer.text == NO_MORE_ZH
+
+
+def test_where_nothing_was_said_there_is_no_more_of_it(talk: Notes) -> None:
+    assert said(talk, "谁发明了电灯", "还有呢").text == REFUSAL_ZH
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,8 @@ import pytest
 
 from notesqa.answering.extract import SENTENCE_FEATURES, Extraction
 from notesqa.answering.refusal import (
+    NO_MORE_EN,
+    NO_MORE_ZH,
     REFUSAL_EN,
     REFUSAL_ZH,
     SIGNALS,
@@ -90,6 +92,18 @@ def test_every_weight_belongs_to_a_signal() -> None:
 )
 def test_the_words_of_a_refusal(question: str, text: str) -> None:
     assert refusal_text(question) == text
+
+
+def test_a_mere_name_is_refused_in_the_language_of_the_notes() -> None:
+    assert refusal_text("MagFace", ["归并排序要一块辅助表。"]) == REFUSAL_ZH
+    assert refusal_text("MagFace", ["Merge sort needs another table."]) == REFUSAL_EN
+    assert refusal_text("MagFace") == REFUSAL_EN
+    assert refusal_text("what is MagFace", ["归并排序要一块辅助表。"]) == REFUSAL_EN
+
+
+def test_who_asked_for_more_is_told_that_this_was_all() -> None:
+    assert refusal_text("还有呢", told=True) == NO_MORE_ZH
+    assert refusal_text("what else", told=True) == NO_MORE_EN
 
 
 def test_an_uncertain_answer_says_so(indexed: Notes, monkeypatch: pytest.MonkeyPatch) -> None:

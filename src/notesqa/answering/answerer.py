@@ -9,7 +9,16 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from notesqa.answering.conversation import standalone
-from notesqa.answering.ellipsis import Reading, asked_again, besides, goes_on, may_lean, wordings
+from notesqa.answering.ellipsis import (
+    MOST_BELOW,
+    Reading,
+    asked_again,
+    besides,
+    goes_on,
+    may_lean,
+    more_of,
+    wordings,
+)
 from notesqa.answering.events import AnswerEvent, Delta, Finished, Found
 from notesqa.answering.extract import Extraction, extract
 from notesqa.answering.parts import joined, of_each, parts_of, together
@@ -32,8 +41,6 @@ if TYPE_CHECKING:
 
 EXTRACTIVE = "extractive"
 _MOST_UNSUPPORTED = 0.5
-# What is left to say is hardly an answer when its best sentence is so far below what was told.
-_MOST_BELOW = 2.5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -132,10 +139,14 @@ class Answerer:
                 )
             )
 
+        texts = [passage.text for passage in passages]
+        refusal = refusal_text(question, texts, told=bool(told))
+        if told:
+            extraction = more_of(extraction, {document for document, _ in told})
         if judgement.outcome == "refuse":
-            yield finished(self._refusal(question, EXTRACTIVE))
+            yield finished(self._refusal(question, refusal, EXTRACTIVE))
             return
-        extractive = self._extractive(question, extraction, judgement)
+        extractive = self._extractive(question, refusal, extraction, judgement)
         if model is None or prompts is None:
             yield Delta(extractive.text)
             yield finished(extractive)
@@ -160,6 +171,10 @@ class Answerer:
                 composed = event
         if composed is None or not (composed.sentences or composed.refused or composed.stopped):
             raise NotesqaError("the model wrote nothing", "ask again, or without it: --no-llm")
+        if composed.refused:
+            refused = self._refusal(question, refusal, model.name)
+            yield finished(dataclasses.replace(refused, stopped=composed.stopped))
+            return
         yield finished(self._checked(question, query, passages, composed, extractive, model.name))
 
     def _read(self, asked: str, k: int, told: Container[tuple[str, int]]) -> Reading:
@@ -193,7 +208,7 @@ class Answerer:
             judgement = dataclasses.replace(judgement, outcome="nearest" if doubtful else "answer")
             quoted = joined([one for _, one in answered], extraction)
             extraction = quoted if quoted.sentences else extraction
-        if judgement.outcome == "answer" and extraction.below > _MOST_BELOW:
+        if judgement.outcome == "answer" and extraction.below > MOST_BELOW:
             judgement = dataclasses.replace(judgement, outcome="nearest")
         return Reading(asked, query, hits, passages, extraction, judgement, searching)
 
@@ -224,12 +239,14 @@ class Answerer:
             return outcome, dataclasses.replace(quoted, sentences=(), citations=())
         return outcome, quoted
 
-    def _refusal(self, question: str, engine: str) -> Answer:
-        return Answer(question, (Sentence(refusal_text(question), ()),), (), True, engine)
+    def _refusal(self, question: str, refusal: str, engine: str) -> Answer:
+        return Answer(question, (Sentence(refusal, ()),), (), True, engine)
 
-    def _extractive(self, question: str, extraction: Extraction, judgement: Judgement) -> Answer:
+    def _extractive(
+        self, question: str, refusal: str, extraction: Extraction, judgement: Judgement
+    ) -> Answer:
         if not extraction.sentences:
-            return self._refusal(question, EXTRACTIVE)
+            return self._refusal(question, refusal, EXTRACTIVE)
         return Answer(
             question,
             set_out(extraction.sentences, extraction.citations),
@@ -251,9 +268,6 @@ class Answerer:
         """Verify each sentence and number the quotes that support it."""
         from notesqa.answering.verify import verify
 
-        if composed.refused:
-            refusal = self._refusal(question, engine)
-            return dataclasses.replace(refusal, stopped=composed.stopped)
         citations: list[Citation] = []
         sentences: list[Sentence] = []
         for said in composed.sentences:

@@ -20,7 +20,7 @@ from notesqa.answering.prompting import REFUSALS, Language, Prompts
 from notesqa.errors import ModelError
 from notesqa.llm import Message
 from notesqa.records import Passage, Sentence, Turn
-from notesqa.text.script import mostly_english
+from notesqa.text.script import asks_in_english
 from notesqa.text.sentences import sentences
 
 if TYPE_CHECKING:
@@ -82,7 +82,8 @@ def compose(
         ModelError: the model fails, or its context is too small for any passage.
         PromptError: a template fails.
     """
-    language = language or ("en" if mostly_english(question) else "zh")
+    english = asks_in_english(question, (passage.text for passage in passages))
+    language = language or ("en" if english else "zh")
     reply_tokens = min(settings.max_answer_tokens, model.context_tokens // 2)
     messages, given = fitting(question, passages, model, prompts, language, history, reply_tokens)
     grammar = None

@@ -8,7 +8,7 @@ answered from a note that the talk has been in, and no worse than alone.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from notesqa.answering.extract import Extraction, asks_number
@@ -22,6 +22,11 @@ from notesqa.retrieval.query import Query
 from notesqa.text.normalize import normalize, simplified
 from notesqa.text.script import mostly_english
 
+MOST_BELOW = 2.5
+"""What is left to say is hardly an answer when its best sentence is so far, in score, below what
+was told."""
+# So far below, it is about something else.
+_MOST_BELOW_TOLD = 5.0
 # Characters; whoever writes more names what he asks about.
 _LONGEST = 16
 # Of a term that says the matter of a question by itself: 空洞卷积, not 步长.
@@ -84,6 +89,30 @@ def asked_again(
         if not (turns and asks_for_more(last.question, turns[-1].question)):
             return last.question, turns, told
     return question, history, set()
+
+
+def more_of(extraction: Extraction, notes: Container[str]) -> Extraction:
+    """What is left to say of a matter: nothing that is hardly about it.
+
+    Of what comes far behind what was told, only the notes that the talk is about have more.
+
+    Args:
+        notes: by document, where what was told stands.
+    """
+    if extraction.below <= MOST_BELOW:
+        return extraction
+    near = extraction.below <= _MOST_BELOW_TOLD
+    kept = [
+        (sentence, citation)
+        for sentence, citation in zip(extraction.sentences, extraction.citations, strict=True)
+        if near and citation.document_id in notes
+    ]
+    numbered = [(replace(s, citations=(n,)), replace(c, n=n)) for n, (s, c) in enumerate(kept, 1)]
+    return replace(
+        extraction,
+        sentences=tuple(sentence for sentence, _ in numbered),
+        citations=tuple(citation for _, citation in numbered),
+    )
 
 
 def besides(asked: str) -> str:

@@ -10,7 +10,7 @@ is a third outcome: to quote what is nearest and to say so.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -24,12 +24,14 @@ from notesqa.retrieval.query import Query
 from notesqa.retrieval.ranking import Weights, logistic
 from notesqa.retrieval.terms import Concept
 from notesqa.text.normalize import normalize
-from notesqa.text.script import mostly_english
+from notesqa.text.script import asks_in_english
 
 Outcome = Literal["answer", "nearest", "refuse"]
 
 REFUSAL_ZH = "笔记里没有说到这个问题。"
 REFUSAL_EN = "The notes do not say."
+NO_MORE_ZH = "笔记里说到的就是这些了。"
+NO_MORE_EN = "That is all that the notes say of it."
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +48,16 @@ class Judgement:
     signals: Mapping[str, float]
 
 
-def refusal_text(question: str) -> str:
-    """The fixed refusal in the language of the question."""
-    return REFUSAL_EN if mostly_english(question) else REFUSAL_ZH
+def refusal_text(question: str, notes: Iterable[str] = (), *, told: bool = False) -> str:
+    """The fixed refusal in the language of the question.
+
+    Args:
+        notes: what was found; of a question that is a mere name it decides the language.
+        told: something was said before, and more is asked for.
+    """
+    if asks_in_english(question, notes):
+        return NO_MORE_EN if told else REFUSAL_EN
+    return NO_MORE_ZH if told else REFUSAL_ZH
 
 
 _LOOKED_AT = 8
