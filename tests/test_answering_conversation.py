@@ -16,6 +16,7 @@ from notesqa.errors import ModelError
 from notesqa.llm import Message
 from notesqa.records import Answer, Sentence, Turn
 from notesqa.text.terminal import width
+from tests.quoting import note, quoting
 
 
 class Scripted:
@@ -132,6 +133,8 @@ def test_the_subject_is_carried_through_several_turns() -> None:
         (["堆排序是谁提出的"], "那它的缺点呢", ["堆排序的缺点"]),
         (["堆排序"], "它和 $n \\log n$ 有什么关系", ["堆排序和 $n"]),
         (["堆排序的优点"], "会退化吗", ["堆排序会退化吗"]),
+        (["堆排序的代价怎么算"], "里面的 n 是什么", ["堆排序的代价里的n 是什么"]),
+        (["堆排序的代价公式"], "式子里的对数以几为底", ["堆排序", "里的对数以几为底"]),
         (["什麼是堆排序"], "那沒有遞歸的呢", ["没有递归的", "堆排序"]),
         (["what is heapsort", "how do I implement it"], "and the stable one?", ["stable heapsort"]),
         (["what is heapsort", "and the stable one?"], "why does it matter", ["heapsort matter"]),
@@ -141,6 +144,34 @@ def test_follow_ups_of_several_turns(before: list[str], follow: str, wanted: lis
     asked = standalone(follow, [turn(one) for one in before])
     for part in wanted:
         assert part in asked, asked
+
+
+@pytest.mark.parametrize(
+    ("follow", "wanted"),
+    [
+        ("少了第一个会怎么样", "堆排序：少了建堆会怎么样"),
+        ("第二步呢", "堆排序第二步"),
+        ("第2个要多久", "堆排序：交换堆顶要多久"),
+        ("那最后一个呢", "堆排序：下沉呢"),
+        ("第二种办法为什么快", "堆排序：交换堆顶为什么快"),
+        ("第四个呢", "第四个"),
+        ("第一个版本是谁写的", "第一个版本是谁写的"),
+    ],
+)
+def test_an_item_of_the_list_that_was_quoted_is_meant_by_its_number(
+    follow: str, wanted: str
+) -> None:
+    text = "堆排序有三步：\n\n- **建堆**（heapify）：线性时间。\n- 交换堆顶，放到末尾。\n- 下沉：对数时间。"
+    document = note(text)
+    quotes = [(document, line) for line in text.splitlines() if line.startswith("-")]
+    history = [Turn("堆排序有哪些操作？", quoting(*quotes, question="堆排序有哪些操作？"))]
+    assert wanted in standalone(follow, history)
+
+
+def test_what_no_list_was_quoted_for_has_no_second() -> None:
+    document = note("建堆要线性时间。下沉要对数时间。")
+    history = [Turn("堆排序的代价", quoting((document, "建堆要线性时间。")))]
+    assert "建堆" not in standalone("第一个要多久", history)
 
 
 def test_without_turns_nothing_changes() -> None:

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notesqa.answering.followups import ENDS, LEAD, PRONOUN, TURNS, by_rules, leans, subjects_of
+from notesqa.answering.ordinals import counted
 from notesqa.errors import ModelError
 from notesqa.records import Turn
 from notesqa.text.normalize import normalize, simplified
@@ -48,9 +49,14 @@ def standalone(
         `question` itself, unchanged, where it stands alone.
     """
     plain = simplified(question)  # as the rules are written
-    if not history or not leans(plain):
+    if not history:
         return question
     turns = [replace(turn, question=simplified(turn.question)) for turn in history]
+    item = counted(plain, turns)
+    if item != plain:
+        return "：".join(["和".join(subjects_of(turns)), item]).lstrip("：")
+    if not leans(plain):
+        return question
     subjects = subjects_of(turns, plain)
     ruled = by_rules(plain, subjects) if subjects else question
     if model is None or prompts is None:

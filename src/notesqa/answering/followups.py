@@ -31,6 +31,11 @@ PRONOUN = re.compile(
 )
 # What a pronoun after it is about: $x_t$, \\alpha, x = 3, √, xₜ.
 _FORMULA = re.compile(r"\$[^$]+\$|\\[A-Za-z(\[]|[=≈≤≥∝∑∏∫√∂∇ₐ-ₜ₀-₉]|[A-Za-z][_^][\w{]")
+# What stands in something that is not named: 里面的 γ, 公式里的第二项.
+_INSIDE = re.compile(
+    r"^(?:[这那]个?)?(?:(?:公式|式子|算式|等式|表格?|图|代码|算法|流程)(?:里面?|里头|当?中)的?|"
+    r"(?:里面|里头|其中|当中)的?)[，,\s]*(?=[^\s，,呢吗])"
+)
 _POSITION = re.compile(r"前者|后者")
 _BOTH = re.compile(r"两者|二者|它俩|这两个|这俩|他们俩|双方")
 _COMPARE = re.compile(
@@ -164,6 +169,7 @@ def leans(question: str) -> bool:
         or _BARE.match(rest)
         or _VERB_FIRST.match(rest)
         or _WHICH.match(rest)
+        or _INSIDE.match(rest)
         or ((led or len(rest) <= 14) and _WHAT_ABOUT.match(rest))
     )  # fmt: skip
 
@@ -297,7 +303,11 @@ def by_rules(question: str, found: tuple[str, ...]) -> str:
         tail = match["tail"]
         if tail in ("比", "比较", "相比", "比起来", "比呢", "相比呢", "比起来呢", "比较呢"):
             tail = "相比怎么样"
-        return f"{found[0]}和{match['other'].strip()}{_spaced(tail)}？"
+        # Of what stands in a thing, the thing is what another one is like.
+        first = found[0].partition("里的")[0]
+        return f"{first}和{match['other'].strip()}{_spaced(tail)}？"
+    if match := _INSIDE.match(core):
+        return f"{whole}里的{core[match.end() :]}？"
     if match := PRONOUN.search(rest):
         begin, end = match.span()
         joined = whole if match[0].startswith("它们") else found[0]

@@ -44,6 +44,10 @@ _REFERS = re.compile(
     r"(?:it|its|they|their|this|these|those|such)\b(?!\s+(?:is|are)\s+(?:possible|clear|worth)))",
     re.IGNORECASE | re.DOTALL,
 )
+# 少了甲得到前者: neither of the two is named before it.
+_FORMER = re.compile(
+    r"(?:[^，,；;。：:和与跟、及或]*(?:时|下|后|的话)[，,])?[^，,；;。：:和与跟、及或]*前者"
+)
 _BROKEN_OFF = re.compile(r"(?:…+|\.{3,})\s*$")
 _SINCE_STOP = re.compile(r"[^，,。；;:：]*$")
 # A cut sentence says something when this much of its last clause is left, or this much
@@ -87,7 +91,7 @@ def refers_back(sentence: str) -> bool:
     A formula set apart, too, is what the sentence before it speaks of.
     """
     own = _LEAD.sub("", sentence, count=1).lstrip()
-    return own.startswith(("$$", "\\[")) or bool(_REFERS.match(own))
+    return own.startswith(("$$", "\\[")) or bool(_REFERS.match(own) or _FORMER.match(own))
 
 
 def breaks_off(sentence: str) -> bool:
