@@ -377,3 +377,13 @@ def test_the_last_item_of_a_list_that_is_quoted_whole_is_quoted_to_its_end() -> 
         "2. 再比较两个表头。若表头相等，取左边的一个，所以归并是稳定的。\n\n归并要辅助表。"
     )
     assert any("取左边的一个" in said for said in answer("归并的证明分哪两步", text))
+
+
+def test_what_stands_before_a_name_is_said_of_something_else() -> None:
+    text = (
+        "QSort 每次取一个基准，递归时栈会变深。栈会变深是它的缺点。\n\n"
+        "MSort 把表一分为二。要一块辅助表，递归的栈不会变深。"
+    )
+    assert answer("MSort 的递归会让栈变深吗", ("排序", text))[0].startswith("MSort")
+    # Where the note is about it, all of it is.
+    assert "栈会变深是它的缺点。" in answer("MSort 的缺点是什么", ("MSort", text))

@@ -168,6 +168,7 @@ def score_sentences(
         _sides_named(query, sides, passage.title) if len(sides) == _SIDES else 0
         for passage in passages[:_MOST_PASSAGES]
     ]
+    reached = [_first_of(names, passage) for passage in passages[:_MOST_PASSAGES]]
     spans = []
     for (number, start, end), text, values, cosine, under in zip(
         places, texts, found, cosines, headed, strict=True
@@ -189,6 +190,8 @@ def score_sentences(
         if told_there and not under and values["coverage"] < 1.0:
             worth = -math.inf  # it stands under another heading, and says less than is asked
         worth -= _IN_PASSING * (max(subject) - subject[number])
+        if start < reached[number]:
+            worth -= _BEFORE_NAME
         spans.append(Span(number, start, end, row, total, worth, under))
     if told_there:
         most = max(span.worth for span in spans if span.headed)
@@ -218,8 +221,22 @@ _INTRODUCES_IT = 3.0
 # What the note on a third thing says of two that are compared, for each that another note is on.
 _IN_PASSING = 3.0
 _SIDES = 2
+# What a passage says before the paragraph that first names what is asked about, of something else.
+_BEFORE_NAME = 2.0
 # Code shares many words with a question and says little to who does not ask for it.
 _CODE = 4.0
+
+
+def _first_of(names: Sequence[Concept], passage: Passage) -> int:
+    """Where in a passage the paragraph begins that first has a name; 0 where its headings do."""
+    if not names or has_one(names, f"{passage.title} {passage.heading}"):
+        return 0
+    start = 0
+    for part in passage.text.split("\n\n"):
+        if has_one(names, part):
+            return start
+        start += len(part) + 2
+    return 0
 
 
 def _asking_sections(query: Query, passage: Passage) -> list[tuple[int, int]]:
