@@ -189,6 +189,25 @@ def test_a_name_must_stand_where_something_is_quoted_from() -> None:
     assert judge(query, found, both, weights).outcome == "answer"
 
 
+@pytest.mark.parametrize(
+    ("question", "text", "outcome"),
+    [
+        ("动量法是用什么优化器比的", "动量法在 64 个样本上试过。", "nearest"),
+        ("动量法是用什么优化器比的", "动量法与别的优化器在 64 个样本上比过。", "answer"),
+        # A word of everyday life names no kind of thing.
+        ("动量法有什么毛病", "动量法会冲过头。", "answer"),
+    ],
+)
+def test_what_is_asked_for_by_its_kind_comes_up_where_something_is_quoted_from(
+    question: str, text: str, outcome: str
+) -> None:
+    query = analyse(question, Segmenter(), TermTable(()))
+    found = [Hit(replace(ROW, end=len(text), text=text), 1.0, (1.0,) * len(FEATURES))]
+    cited = Citation(1, ROW.id, ROW.document_id, "t", "corpus/x.md:1", text, 0, len(text))
+    answer = replace(extraction(1.0), citations=(cited,))
+    assert judge(query, found, answer, load_weights()).outcome == outcome
+
+
 def test_the_number_of_another_thing_is_no_answer() -> None:
     query = analyse("MagFace 的间隔是多少", Segmenter(), TermTable(()))
     texts = {"a": "ArcFace 的间隔是 0.5", "b": "MagFace 的间隔随幅度变"}

@@ -524,6 +524,8 @@ def test_an_unknown_document(indexed: Notes) -> None:
         ("微分方程的解什么时候唯一", "when"),
         ("直线的方程", "formula"),
         ("感受野", "other"),
+        ("防过拟合有什么办法", "list"),
+        ("除了剪枝还有啥招", "list"),
     ],
 )
 def test_kinds_of_questions(question: str, kind: str) -> None:

@@ -22,7 +22,7 @@ from notesqa.retrieval import Hit
 from notesqa.retrieval.features import met, squeeze
 from notesqa.retrieval.query import Query
 from notesqa.retrieval.ranking import Weights, logistic
-from notesqa.retrieval.terms import Concept
+from notesqa.retrieval.terms import Concept, is_field_term
 from notesqa.text.normalize import normalize
 from notesqa.text.script import asks_in_english
 
@@ -122,7 +122,11 @@ def judge(
     probability = logistic(total)
     if probability < weights.threshold:
         return Judgement("refuse", probability, found)
-    unmet = names_nobody_has(query, hits) or names_not_quoted(query, hits, extraction)
+    unmet = (
+        names_nobody_has(query, hits)
+        or names_not_quoted(query, hits, extraction)
+        or kinds_not_quoted(query, hits, extraction)
+    )
     if probability < weights.nearest or unmet or _lacks_number(query, hits, extraction):
         return Judgement("nearest", probability, found)
     return Judgement("answer", probability, found)
@@ -147,6 +151,24 @@ def names_not_quoted(query: Query, hits: Sequence[Hit], extraction: Extraction) 
         return []
     quoted = [hit for hit in hits if any(_holds(hit.row, c) for c in extraction.citations)]
     return _missing(names_of(query), quoted) if quoted else []
+
+
+def kinds_not_quoted(query: Query, hits: Sequence[Hit], extraction: Extraction) -> list[str]:
+    """Of what kind the answer must be, where no passage speaks of that from which is quoted.
+
+    Which optimizer trained a network is not said where optimizers do not come up.
+    """
+    wanted = [
+        concept
+        for concept in query.concepts
+        if len(concept.surface) > 1
+        and is_field_term(concept.surface)
+        and re.search(
+            rf"(?:什么|啥|哪[种个款]|多少[千万亿]?个?){concept.surface}", query.normalized
+        )
+    ]
+    quoted = [hit for hit in hits if any(_holds(hit.row, c) for c in extraction.citations)]
+    return _missing(wanted, quoted) if quoted else []
 
 
 def _holds(row: ChunkRow, citation: Citation) -> bool:

@@ -53,6 +53,16 @@ def builtin_terms() -> list[tuple[str, str, str]]:
 
 
 @cache
+def _field_terms() -> frozenset[str]:
+    return frozenset(normalize(name) for zh, _, _ in builtin_terms() for name in zh.split("|"))
+
+
+def is_field_term(word: str) -> bool:
+    """Whether the field has a Chinese name of this wording, by the table that ships."""
+    return word in _field_terms()
+
+
+@cache
 def _builtin_words() -> dict[str, tuple[str, ...]]:
     table = files("notesqa.text").joinpath("words.tsv").read_text(encoding="utf-8")
     lines = (line.split("\t") for line in table.splitlines() if not line.startswith("#"))
