@@ -25,6 +25,8 @@ from notesqa.retrieval.features import (
     Wording,
     found_by,
     longest_common,
+    met,
+    squeeze,
     told_by,
     topic_share,
 )
@@ -530,6 +532,23 @@ def test_an_unknown_document(indexed: Notes) -> None:
 )
 def test_kinds_of_questions(question: str, kind: str) -> None:
     assert kind_of(normalize(question)) == kind
+
+
+@pytest.mark.parametrize(
+    ("question", "text"),
+    [
+        ("3x3 的窗口", "窗口是 3×3 的。"),
+        ("3*3 的窗口", "窗口是 $3\\times3$ 的。"),
+        ("3×3 的窗口", "窗口是 $3 \\times 3$ 的。"),
+        ("占 1G 的文件", "文件有 1 GB 大。"),
+        ("占 1.5 g 的文件", "文件有 1.5 GB 大。"),
+    ],
+)
+def test_sizes_and_amounts_are_met_however_they_are_written(question: str, text: str) -> None:
+    concepts = analyse(question, Segmenter(), TermTable(())).concepts
+    plain = normalize(text)
+    assert all(met(plain, squeeze(plain), c)[1] > 0 for c in concepts if c.surface[0].isdigit())
+    assert any(c.surface[0].isdigit() for c in concepts)
 
 
 def test_the_name_of_a_thing_asks_for_nothing() -> None:

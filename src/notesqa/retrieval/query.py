@@ -95,6 +95,9 @@ _FUNCTION_WORDS = frozenset(
 )  # fmt: skip
 _PUNCTUATION = re.compile(r"[^\w\s+#.\-]+")
 _LATIN = re.compile(r"[a-z0-9]")
+_SIZE = re.compile(r"(\d+)x(\d+)")
+_TIMES = re.compile(r"(?<=\d)\s?(?:[*×]|\\times)\s?(?=\d)")
+_AMOUNT = re.compile(r"(\d+(?:\.\d+)?)([kmgt])")
 _LATIN_RUN = re.compile(r"[a-z0-9]+(?:[ -][a-z0-9]+)+")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 
@@ -170,7 +173,7 @@ def content_of(normalized: str) -> str:
 
 def analyse(text: str, segmenter: Segmenter, terms: TermTable) -> Query:
     """Analyse a question; never fails, also not on an empty one."""
-    normalized = normalize(text)
+    normalized = _TIMES.sub("x", normalize(text))
     content = content_of(normalized)
     all_words = segmenter.words(content)
     own = [w for w in dict.fromkeys(all_words) if w not in _FUNCTION_WORDS] or list(
@@ -268,9 +271,20 @@ def _concepts(
             concepts[plural] = tuple(dict.fromkeys((word, *forms, *concepts[plural])))
         else:
             concepts[word] = tuple(
-                dict.fromkeys((*joined.get(word, ()), *forms, *other_words(word)))
+                dict.fromkeys(
+                    (*joined.get(word, ()), *forms, *other_words(word), *_written_otherwise(word))
+                )
             )
     return tuple(Concept(word, forms) for word, forms in concepts.items())
+
+
+def _written_otherwise(word: str) -> tuple[str, ...]:
+    """How else a size or an amount may be written: 3x3 as 3×3 and in LaTeX, 1g as 1 GB."""
+    if size := _SIZE.fullmatch(word):
+        return f"{size[1]}×{size[2]}", f"{size[1]}\\times{size[2]}"
+    if amount := _AMOUNT.fullmatch(word):
+        return f"{amount[1]} {amount[2]}b", f"{amount[1]}{amount[2]}b"
+    return ()
 
 
 def _embedded(text: str, found: Sequence[Concept]) -> str:
