@@ -387,3 +387,10 @@ def test_what_stands_before_a_name_is_said_of_something_else() -> None:
     assert answer("MSort 的递归会让栈变深吗", ("排序", text))[0].startswith("MSort")
     # Where the note is about it, all of it is.
     assert "栈会变深是它的缺点。" in answer("MSort 的缺点是什么", ("MSort", text))
+
+
+def test_an_excerpt_is_not_told_beyond_the_section_that_says_it() -> None:
+    text = "桶排序的名字来自装数的桶。桶就是区间。桶的划分 每次按最大和最小的数来划。划得越细越快。"
+    assert answer("桶排序的名字", text) == ["桶排序的名字来自装数的桶。", "桶就是区间。"]
+    # Where the best sentence has not said it, the next section may.
+    assert "划得越细越快。" in answer("装数的桶在新版里名字是否变细", text)

@@ -27,6 +27,9 @@ _ENUMERATING = frozenset(("list", "how"))
 # One step alone says nothing to who asks for the steps.
 _ASKS_STEPS = re.compile(r"步骤|流程|过程|\bsteps?\b|\bprocedure\b")
 _CUT = ("...", "…")
+# A heading that lost its line, of which a space is left where running Chinese has none:
+# 桶的划分 每次按…….
+_NEW_SECTION = re.compile(r"[\w\u3400-\u9fff -]{1,15}[\u3400-\u9fff]\s(?=[\u3400-\u9fff])")
 # So begins what cannot stand first.
 _GOES_ON = re.compile(
     r"因此|所以|于是|从而|可见|由此|还|也|再|此外|另外|同时|不过|但|而|例如|比如|其中|或|反过来|以上|"
@@ -52,6 +55,7 @@ def completed(
     passages: Sequence[Passage],
     *,
     answered: bool,
+    told: bool = False,
 ) -> list[Span]:
     """What was chosen, with what it cannot be understood without, in the order of the note.
 
@@ -63,6 +67,7 @@ def completed(
 
     Args:
         answered: the best sentence has the number or the date that is asked for.
+        told: it has nearly all that is asked; where a new section begins, it is left at that.
     """
     length = sum(span.end - span.start for span in chosen)
     added: list[Span] = []
@@ -107,7 +112,8 @@ def completed(
                 for item in items:
                     add(item)
     best = max(chosen, key=lambda span: span.worth)
-    rest = _rest_of_paragraph(own[best.passage], best, passages[best.passage].text)
+    text = passages[best.passage].text
+    rest = _rest_of_paragraph(own[best.passage], best, text, stops=told)
     for span in rest if not answered else ():
         if not add(span, _MOST_WITH_REST):
             break
@@ -168,14 +174,20 @@ def _rest_of_item(beside: Sequence[Span], place: int, text: str) -> list[Span]:
     return list(beside[place + 1 : last + 1])
 
 
-def _rest_of_paragraph(beside: Sequence[Span], span: Span, text: str) -> list[Span]:
-    """The sentences after one in its paragraph."""
+def _rest_of_paragraph(beside: Sequence[Span], span: Span, text: str, *, stops: bool) -> list[Span]:
+    """The sentences after one in its paragraph.
+
+    Args:
+        stops: at a heading that lost its line.
+    """
     first = last = beside.index(span)
     while last + 1 < len(beside):
         after = beside[last + 1]
         gap = text[beside[last].end : after.start]
         said = text[after.start : after.end]
         if gap.strip() or "\n" in gap or _says_apart(said) or _says_nothing(said):
+            break
+        if stops and _NEW_SECTION.match(said):
             break
         last += 1
     return list(beside[first + 1 : last + 1])

@@ -56,6 +56,7 @@ SENTENCE_FEATURES = (
 
 _COVERAGE_FEATURE = SENTENCE_FEATURES.index("coverage")
 _NUMBER_FEATURE = SENTENCE_FEATURES.index("number")
+_NEARLY_ALL = 0.75
 _MOST_PASSAGES = 5
 _EARLY = 3
 _HEADING_LINE = re.compile(r"^(?P<level>#{1,6})[ \t]+(?P<name>.+?)[ \t#]*$", re.MULTILINE)
@@ -470,8 +471,10 @@ def extract(
     margin += max(0.0, spans[0].worth - spans[0].score)
     chosen = _choose(spans, passages, most, margin)
     chosen = both_sides(query, chosen, spans, passages)
-    answered = max(chosen, key=lambda span: span.worth).values[_NUMBER_FEATURE] > 0.0
-    whole = completed(query, chosen, spans, passages, answered=answered)
+    best = max(chosen, key=lambda span: span.worth)
+    answered = best.values[_NUMBER_FEATURE] > 0.0
+    says_it = best.values[_COVERAGE_FEATURE] >= _NEARLY_ALL
+    whole = completed(query, chosen, spans, passages, answered=answered, told=says_it)
     found = _quoted(forward(query, whole, passages), passages, spans)
     return replace(found, below=scored[0].worth - spans[0].worth)
 
