@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from notesqa.answering.extract import extract
+from notesqa.answering.extract import extract, meets_number
 from notesqa.answering.spans import spans_of
 from notesqa.records import Passage
 from notesqa.retrieval.query import analyse
@@ -394,3 +394,12 @@ def test_an_excerpt_is_not_told_beyond_the_section_that_says_it() -> None:
     assert answer("桶排序的名字", text) == ["桶排序的名字来自装数的桶。", "桶就是区间。"]
     # Where the best sentence has not said it, the next section may.
     assert "划得越细越快。" in answer("装数的桶在新版里名字是否变细", text)
+
+
+def test_who_asks_how_many_layers_is_not_told_how_many_steps() -> None:
+    query = analyse("跳表的查找要几层", SEGMENTER, TERMS)
+    assert meets_number(query, "跳表一共 7 层。") == meets_number(query, "至少要四层。") == 1.0
+    # "A layer" counts nothing.
+    assert 0.5 < meets_number(query, "一层要走 20 步。") < 1.0
+    assert meets_number(query, "一层要走很远。") == 0.0
+    assert meets_number(analyse("查找要多久", SEGMENTER, TERMS), "要走 20 步。") == 1.0

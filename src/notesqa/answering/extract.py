@@ -68,11 +68,14 @@ _ASKS_RATE = re.compile(
 )
 # The digit of a name, of an index or of a list's item is none: GPT-2, L1, x_0. What
 # something equals may be a formula.
-_ONE = re.compile(r"(?<![十百千万第])一[个种类项条步次]")
+_ONE = re.compile(r"(?<![十百千万第])一[个种类项条步次层]")
 _NUMBER = re.compile(
     r"(?<![\d.a-z_])(?<![a-z]-)(?<!_\{)(?!(?:1[89]|20)\d\d年?(?!\d))\d"
     r"|[一二三四五六七八九十百千万亿两]+[个种倍次层步类维类项条]"
 )
+# Who asks how many layers is not told how many steps.
+_COUNTS = re.compile(r"(?:几|多少)([层倍步维次种类])")
+_OF_OTHERS = 0.6
 # What a formula says is a number to who knows its letters.
 _ONLY_FORMULA = 0.5
 # "When does it not converge" asks for a condition.
@@ -430,7 +433,11 @@ def meets_number(query: Query, text: str) -> float:
         return 1.0 if _RATE.search(text) else 0.3 if _NUMBER.search(text) else 0.0
     # "A head of its own" counts nothing.
     own = _ONE.sub("", without_marker(text))
-    return 1.0 if _NUMBER.search(own) else _ONLY_FORMULA if "=" in own else 0.0
+    counted = _COUNTS.search(query.normalized)
+    if counted and re.search(rf"[\d一二三四五六七八九十百千万亿两]\s?{counted[1]}", own):
+        return 1.0
+    least = _OF_OTHERS if counted else 1.0
+    return least if _NUMBER.search(own) else _ONLY_FORMULA if "=" in own else 0.0
 
 
 # How many sentences at most, and how far below the best one in score. A fact is one
