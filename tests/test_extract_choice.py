@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from notesqa.answering.extract import extract, meets_number
+from notesqa.answering.extract import (
+    extract,
+    meets_number,
+    score_sentences,
+)
 from notesqa.answering.spans import spans_of
 from notesqa.records import Passage
 from notesqa.retrieval.query import analyse
@@ -403,3 +407,13 @@ def test_who_asks_how_many_layers_is_not_told_how_many_steps() -> None:
     assert 0.5 < meets_number(query, "一层要走 20 步。") < 1.0
     assert meets_number(query, "一层要走很远。") == 0.0
     assert meets_number(analyse("查找要多久", SEGMENTER, TERMS), "要走 20 步。") == 1.0
+
+
+def test_a_sentence_has_what_it_has_by_another_name() -> None:
+    query = analyse("归并排序的代价", SEGMENTER, TERMS)
+    text = "Quick sort 的代价是线性对数级。\n\nMerge sort 的代价是线性对数级。"
+    passage = Passage(1, 3.0, "c", "d", "题", "corpus/1.md:1", "", text, 0, len(text))
+    weights = {"gram_coverage": 1.0, "open_coverage": 1.0}
+    spans = score_sentences(query, [passage], dict.fromkeys(query.words, 2.0), None, weights)
+    said = [text[span.start : span.end] for span in spans if span.score > spans[-1].score]
+    assert said == ["Merge sort 的代价是线性对数级。"]

@@ -15,6 +15,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from notesqa.answering.context import both_sides, completed, forward, ordered
@@ -351,9 +352,13 @@ def _values(
     around_squeezed = squeeze(around)
     total = inside = above = either = left = met_of_left = 0.0
     latin: list[bool] = []
+    renamed: dict[str, float] = {}
     for concept in query.concepts:
         weight = best_idf(concept.all_forms, idf)
         _, here = met(own, own_squeezed, concept)
+        if 0.0 < here < 1.0:  # by another name
+            for gram in map("".join, pairwise(concept.surface)):
+                renamed[gram] = max(renamed.get(gram, 0.0), here)
         _, there = met(around, around_squeezed, concept)
         total += weight
         inside += weight * here
@@ -369,11 +374,12 @@ def _values(
         grams = query.own_grams
         # What the title names need not be named again.
         left_grams = [gram for gram in grams if gram not in around_squeezed] or grams
-        gram_coverage = _share(grams, own_squeezed)
+        gram_coverage = _share(grams, own_squeezed, renamed)
         # A Latin word is one gram at most, and letters of formulas and short words are none: NaN
         # says as much as several grams.
-        found = [gram in own_squeezed for gram in left_grams] + latin
-        open_coverage = sum(found) / (len(found) or 1)
+        count = len(left_grams)
+        named = _share(left_grams, own_squeezed, renamed) * count + sum(latin)
+        open_coverage = named / (count + len(latin) or 1)
     else:
         gram_coverage = inside / total
         open_coverage = met_of_left / left if left else gram_coverage
@@ -392,8 +398,14 @@ def _values(
     }
 
 
-def _share(grams: Sequence[str], squeezed: str) -> float:
-    return sum(gram in squeezed for gram in grams) / (len(grams) or 1)
+def _share(grams: Sequence[str], squeezed: str, renamed: Mapping[str, float]) -> float:
+    """How many of some grams a sentence has, as a share.
+
+    Args:
+        renamed: of grams of words that it has by another name, how far that meets them.
+    """
+    met_by = (1.0 if gram in squeezed else renamed.get(gram, 0.0) for gram in grams)
+    return sum(met_by) / (len(grams) or 1)
 
 
 def _cue(query: Query, text: str) -> float:
