@@ -174,6 +174,18 @@ def test_what_no_list_was_quoted_for_has_no_second() -> None:
     assert "建堆" not in standalone("第一个要多久", history)
 
 
+@pytest.mark.parametrize(
+    "question",
+    [
+        "How does heapsort differ from mergesort?",
+        "how is heapsort different from mergesort",
+        "How does heapsort compare to mergesort?",
+    ],
+)
+def test_an_english_comparison_is_about_two(question: str) -> None:
+    assert subjects(question) == ("heapsort", "mergesort")
+
+
 def test_without_turns_nothing_changes() -> None:
     assert standalone("那它的缺点呢？", []) == "那它的缺点呢？"
 

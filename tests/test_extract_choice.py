@@ -417,3 +417,14 @@ def test_a_sentence_has_what_it_has_by_another_name() -> None:
     spans = score_sentences(query, [passage], dict.fromkeys(query.words, 2.0), None, weights)
     said = [text[span.start : span.end] for span in spans if span.score > spans[-1].score]
     assert said == ["Merge sort 的代价是线性对数级。"]
+
+
+def test_a_bare_question_between_brings_what_it_is_about() -> None:
+    text = (
+        "外部排序写在后面。内存放不下整张表，没法一次读完。怎么办呢？"
+        "这就是外部排序用得上的地方了。天气很好。"
+    )
+    said = answer("外部排序用得上的地方", text)
+    assert "内存放不下整张表，没法一次读完。" in said
+    whole = "桶的数目随数据走。为什么桶不能太多呢？这就是外部排序要留意的地方了。"
+    assert "桶的数目随数据走。" not in answer("外部排序要留意的地方", whole)

@@ -19,6 +19,8 @@ _MOST_CHARACTERS = 560
 # Of an answer whose best sentence brings along what its paragraph goes on to say.
 _MOST_WITH_REST = 360
 _MOST_ITEMS = 8
+# A question of so few characters does not say what it asks about.
+_BARE_QUESTION = 8
 # Of characters between passages that adjoin each other: blank lines.
 _MOST_BETWEEN = 8
 # How far, in score, the best sentence on the other side of a comparison may be behind.
@@ -94,9 +96,14 @@ def completed(
         if place and (refers_back(said) or _CONCLUDES.match(said)):
             before = beside[place - 1]
             gap = text[before.end : span.start]
-            apart = gap.strip() or ("\n" in gap and _says_apart(text[before.start : before.end]))
+            asked = text[before.start : before.end]
+            apart = gap.strip() or ("\n" in gap and _says_apart(asked))
             if not apart:
                 add(before)
+                # 怎么办呢？ What this asks about is told before it.
+                bare = asks(asked) and len(asked) <= _BARE_QUESTION
+                if bare and place > 1 and "\n" not in gap:
+                    add(beside[place - 2])
         for opening in _opening(beside, place, text):
             add(opening)
         for other in _rest_of_item(beside, place, text):

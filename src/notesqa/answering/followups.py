@@ -134,6 +134,10 @@ _EN_TAIL = re.compile(
     re.IGNORECASE,
 )
 _EN_BETWEEN = re.compile(r"^(?P<a>.+?)\s+(?:and|vs\.?|versus|or)\s+(?P<b>.+?)$", re.IGNORECASE)
+_EN_DIFFER = re.compile(
+    r"^(?P<a>.+?)\s+(?:differs?|(?:is |are )?different|compares?|compared)\s+(?:from|to|with)\s+(?P<b>.+?)$",
+    re.IGNORECASE,
+)
 _EN_THAN = re.compile(
     r"^(?:.*?\b(?:is|are|does|do|was)\s+)?(?P<a>.+?)\s+(?:\w+er|better|worse|more \w+|less \w+)\s+than\s+(?P<b>.+?)$",
     re.IGNORECASE,
@@ -259,7 +263,7 @@ def subjects(question: str) -> tuple[str, ...]:
         if than:
             return _kept(than["a"], than["b"])
         core = _EN_SUBJECT.sub("", text)
-        two = _EN_BETWEEN.match(core)
+        two = _EN_BETWEEN.match(core) or _EN_DIFFER.match(core)
         if two and len(two["b"].split()) <= 5:
             return _kept(_EN_SUBJECT.sub("", two["a"]), _EN_TAIL.sub("", " " + two["b"]).strip())
         return _kept(_EN_TAIL.sub("", " " + core).strip() or core)
