@@ -168,10 +168,25 @@ def test_an_item_of_the_list_that_was_quoted_is_meant_by_its_number(
     assert wanted in standalone(follow, history)
 
 
+def test_one_item_after_the_other_is_asked_about() -> None:
+    text = (
+        "堆排序的毛病：\n\n- 相等的元素（例如两个 3）会换位，不稳定。\n- 跳着读内存。\n- 难并行。"
+    )
+    document = note(text)
+    quotes = [(document, line) for line in text.splitlines() if line.startswith("-")]
+    history = [Turn("堆排序有什么毛病", quoting(*quotes, question="堆排序有什么毛病"))]
+    asked = standalone("第一个怎么解决", history)
+    assert asked == "堆排序：相等的元素会换位怎么解决"
+    history.append(Turn("第一个怎么解决", quoting(quotes[0])))
+    assert standalone("那第三个呢", history) == "堆排序：难并行呢"
+    history.append(Turn("那第三个呢", quoting(quotes[2])))
+    assert "堆排序" in standalone("它快吗", history)
+
+
 def test_what_no_list_was_quoted_for_has_no_second() -> None:
     document = note("建堆要线性时间。下沉要对数时间。")
     history = [Turn("堆排序的代价", quoting((document, "建堆要线性时间。")))]
-    assert "建堆" not in standalone("第一个要多久", history)
+    assert standalone("第一个要多久", history) == "堆排序的代价：第一个要多久"
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,7 @@ def test_a_mere_name_is_refused_in_the_language_of_the_notes() -> None:
 def test_who_asked_for_more_is_told_that_this_was_all() -> None:
     assert refusal_text("还有呢", told=True) == NO_MORE_ZH
     assert refusal_text("what else", told=True) == NO_MORE_EN
+    assert refusal_text("anything else", ["归并排序要一块辅助表。"], told=True) == NO_MORE_EN
 
 
 def test_an_uncertain_answer_says_so(indexed: Notes, monkeypatch: pytest.MonkeyPatch) -> None:

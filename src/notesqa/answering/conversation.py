@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from notesqa.answering.followups import ENDS, LEAD, PRONOUN, TURNS, by_rules, leans, subjects_of
-from notesqa.answering.ordinals import counted
+from notesqa.answering.ordinals import counted, counts
 from notesqa.errors import ModelError
 from notesqa.records import Turn
 from notesqa.text.normalize import normalize, simplified
@@ -53,7 +53,7 @@ def standalone(
         return question
     turns = [replace(turn, question=simplified(turn.question)) for turn in history]
     item = counted(plain, turns)
-    if item != plain:
+    if item != plain or counts(plain):
         return "：".join(["和".join(subjects_of(turns)), item]).lstrip("：")
     if not leans(plain):
         return question

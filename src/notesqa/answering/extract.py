@@ -495,7 +495,8 @@ def extract(
     says_it = best.values[_COVERAGE_FEATURE] >= _NEARLY_ALL
     whole = completed(query, chosen, spans, passages, answered=answered, told=says_it)
     found = _quoted(forward(query, whole, passages), passages, spans)
-    return replace(found, below=scored[0].worth - spans[0].worth)
+    # Nothing else is a definition; that says nothing of what is left.
+    return replace(found, below=min(scored[0].worth, scored[0].score) - spans[0].worth)
 
 
 def _place(span: Span, passages: Sequence[Passage]) -> tuple[str, int]:

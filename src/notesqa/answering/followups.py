@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from notesqa.answering.ordinals import counted
 from notesqa.records import Turn
 from notesqa.text.script import mostly_english
 
@@ -234,8 +235,11 @@ def subjects_of(history: Sequence[Turn], question: str = "") -> tuple[str, ...]:
             latest turn that named two is meant.
     """
     questions: list[str] = []
-    for turn in history[-_TRACED:]:
+    traced = history[-_TRACED:]
+    for number, turn in enumerate(traced):
         asked = turn.question
+        if counted(asked, traced[:number]) != asked:
+            continue  # an item of a list is of the matter that the list is of
         if questions and leans(asked):
             asked = by_rules(asked, _latest(questions, asked))
         questions.append(asked)

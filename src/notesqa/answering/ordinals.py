@@ -16,27 +16,37 @@ _ORDINAL = re.compile(
     r"(?:方法|办法|做法|方案|思路|问题|原因|缺点|优点|局限|对策|改进|操作|因素|技巧|情况)?"
     r"(?=$|[的是为会能有和跟与比里呢吗要怎如具到在对用做解可不,，。?？ ])"
 )
+_BRACKETS = re.compile(r"[（(][^（(）)]*[）)]")
 # What an item is called ends where it begins to be told about.
-_HEAD_ENDS = re.compile(r"[：:（(，,。；;]|(?<=[\u3400-\u9fff])\s")
-_LONGEST_HEAD = 20
+_HEAD_ENDS = re.compile(r"[：:，,。；;]")
+_LONGEST_HEAD = 40
 _LONGEST_QUESTION = 30
 _FEWEST = 2
+_TURNS = 3
 
 
 def counted(question: str, history: Sequence[Turn]) -> str:
     """The question with the name of the item that it counts to; itself where it counts to none.
 
+    The list may have been quoted a few turns ago: 第二个呢 is followed by 那第三个呢.
+
     Args:
         question: in simplified characters.
     """
     found = _ORDINAL.search(question)
-    if found is None or not history or len(question) > _LONGEST_QUESTION:
+    if found is None or len(question) > _LONGEST_QUESTION:
         return question
-    items = _items(history[-1])
-    number = len(items) if found["last"] else _value(found["number"])
-    if len(items) < _FEWEST or not 0 < number <= len(items):
-        return question
-    return question[: found.start()] + items[number - 1] + question[found.end() :]
+    for turn in reversed(history[-_TURNS:]):
+        items = _items(turn)
+        number = len(items) if found["last"] else _value(found["number"])
+        if len(items) >= _FEWEST and 0 < number <= len(items):
+            return question[: found.start()] + items[number - 1] + question[found.end() :]
+    return question
+
+
+def counts(question: str) -> bool:
+    """Whether a question begins with the number of something that it does not name."""
+    return _ORDINAL.match(question) is not None
 
 
 def _value(number: str) -> int:
@@ -53,5 +63,6 @@ def _items(turn: Turn) -> list[str]:
     ]
     if len({document for document, _ in listed}) != 1:
         return []
-    heads = [_HEAD_ENDS.split(shown(line), maxsplit=1)[0].strip() for _, line in listed]
+    plain = [_BRACKETS.sub("", shown(line)) for _, line in listed]
+    heads = [_HEAD_ENDS.split(line, maxsplit=1)[0].strip() for line in plain]
     return heads if all(0 < len(head) <= _LONGEST_HEAD for head in heads) else []

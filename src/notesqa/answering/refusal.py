@@ -24,7 +24,7 @@ from notesqa.retrieval.query import Query
 from notesqa.retrieval.ranking import Weights, logistic
 from notesqa.retrieval.terms import Concept, is_field_term
 from notesqa.text.normalize import normalize
-from notesqa.text.script import asks_in_english
+from notesqa.text.script import asks_in_english, mostly_english
 
 Outcome = Literal["answer", "nearest", "refuse"]
 
@@ -55,9 +55,9 @@ def refusal_text(question: str, notes: Iterable[str] = (), *, told: bool = False
         notes: what was found; of a question that is a mere name it decides the language.
         told: something was said before, and more is asked for.
     """
-    if asks_in_english(question, notes):
-        return NO_MORE_EN if told else REFUSAL_EN
-    return NO_MORE_ZH if told else REFUSAL_ZH
+    if told:
+        return NO_MORE_EN if mostly_english(question) else NO_MORE_ZH
+    return REFUSAL_EN if asks_in_english(question, notes) else REFUSAL_ZH
 
 
 _LOOKED_AT = 8
