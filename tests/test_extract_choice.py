@@ -428,3 +428,13 @@ def test_a_bare_question_between_brings_what_it_is_about() -> None:
     assert "内存放不下整张表，没法一次读完。" in said
     whole = "桶的数目随数据走。为什么桶不能太多呢？这就是外部排序要留意的地方了。"
     assert "桶的数目随数据走。" not in answer("外部排序要留意的地方", whole)
+
+
+def test_what_a_thing_is_may_be_told_by_what_its_section_begins_with() -> None:
+    query = analyse("什么是跳表", SEGMENTER, TERMS)
+    text = "## 跳表：几层链表\n\n跳表把链表叠成几层。\n\n## 用处\n\n跳表常做内存里的索引。"
+    passage = Passage(1, 3.0, "c", "d", "题", "corpus/1.md:1", "", text, 0, len(text))
+    spans = score_sentences(query, [passage], dict.fromkeys(query.words, 2.0), None, {})
+    best = max(spans, key=lambda span: span.worth)
+    assert text[best.start : best.end] == "跳表把链表叠成几层。"
+    assert best.worth > spans[-1].worth

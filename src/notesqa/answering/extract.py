@@ -190,6 +190,8 @@ def score_sentences(
             worth = -math.inf  # it speaks of another thing
         if query.defines and introduces(text, forms):
             worth += _INTRODUCES_IT
+        elif query.defines and _opens_section(passage, start, forms):
+            worth += _OPENS
         if text.startswith("```") and not wants_code:
             worth -= _CODE
         if told_there and not under and values["coverage"] < 1.0:
@@ -223,6 +225,7 @@ def _about(
 # In the unit of the score, in which the best sentence of a passage leads the next by about 1.
 _SAYS_NOTHING = 12.0
 _INTRODUCES_IT = 3.0
+_OPENS = 2.0
 # What the note on a third thing says of two that are compared, for each that another note is on.
 _IN_PASSING = 3.0
 _SIDES = 2
@@ -264,6 +267,19 @@ def _asking_sections(query: Query, passage: Passage) -> list[tuple[int, int]]:
         for (start, heading), end in zip(sections, ends, strict=True)
         if _named(query, f"{passage.title} {heading}") == asked
     ]
+
+
+def _opens_section(passage: Passage, start: int, forms: Sequence[str]) -> bool:
+    """Whether a sentence is the first under a heading that names one of the things, and names it.
+
+    What a thing is need not be told by "is": X 要求……, X 把……当作…….
+    """
+    above = passage.text[:start].rstrip()
+    line = _HEADING_LINE.fullmatch(above, above.rfind("\n") + 1)
+    heading = line["name"] if line else "" if above else passage.heading
+    name = normalize(heading)
+    said = normalize(without_marker(passage.text[start : start + 80]))
+    return any(len(form) > 1 and name.startswith(form) and said.startswith(form) for form in forms)
 
 
 def _points_at(query: Query, title: str, text: str) -> bool:
