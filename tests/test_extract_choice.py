@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from notesqa.answering.extract import (
-    extract,
-    meets_number,
-    score_sentences,
-)
+from notesqa.answering.extract import extract, score_sentences
+from notesqa.answering.numbers import meets_number
 from notesqa.answering.spans import spans_of
 from notesqa.records import Passage
 from notesqa.retrieval.query import analyse

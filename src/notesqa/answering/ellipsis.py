@@ -11,9 +11,10 @@ import re
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from notesqa.answering.extract import Extraction, asks_number
+from notesqa.answering.extract import Extraction
 from notesqa.answering.followups import ENDS, TURNS, subjects_of
 from notesqa.answering.naming import names_of
+from notesqa.answering.numbers import asks_number
 from notesqa.answering.refusal import Judgement
 from notesqa.records import Passage, Turn
 from notesqa.retrieval import Hit

@@ -14,8 +14,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from notesqa.answering.extract import SENTENCE_FEATURES, Extraction, asks_number, meets_number
+from notesqa.answering.extract import SENTENCE_FEATURES, Extraction
 from notesqa.answering.naming import names_of, stands_in
+from notesqa.answering.numbers import asks_number, meets_number
 from notesqa.catalog import ChunkRow
 from notesqa.records import Citation
 from notesqa.retrieval import Hit
