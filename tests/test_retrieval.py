@@ -551,6 +551,15 @@ def test_sizes_and_amounts_are_met_however_they_are_written(question: str, text:
     assert any(c.surface[0].isdigit() for c in concepts)
 
 
+def test_what_is_hard_to_do_is_met_where_it_is_said_to_be_hard() -> None:
+    def forms_of(question: str) -> dict[str, tuple[str, ...]]:
+        concepts = analyse(question, Segmenter(), TermTable(())).concepts
+        return {concept.surface: concept.forms for concept in concepts}
+
+    assert forms_of("细网为什么难训")["难训"] == ("难",)
+    assert "难" not in forms_of("细网的难题")["难题"]
+
+
 def test_the_name_of_a_thing_asks_for_nothing() -> None:
     asked = normalize("对比学习为什么要大批量")
     assert kind_of(asked) == "compare"

@@ -16,7 +16,7 @@ from typing import Literal
 from notesqa.retrieval.terms import Concept, TermTable, other_words
 from notesqa.text.latex import formula_tokens, formulas
 from notesqa.text.normalize import normalize, simplified
-from notesqa.text.segment import Segmenter, singulars
+from notesqa.text.segment import Segmenter, engine, singulars
 
 Kind = Literal[
     "what", "list", "why", "how", "compare", "pros", "number", "when", "who", "formula",
@@ -98,6 +98,7 @@ _LATIN = re.compile(r"[a-z0-9]")
 _SIZE = re.compile(r"(\d+)x(\d+)")
 _TIMES = re.compile(r"(?<=\d)\s?(?:[*×]|\\times)\s?(?=\d)")
 _AMOUNT = re.compile(r"(\d+(?:\.\d+)?)([kmgt])")
+_HARD = re.compile(r"难[\u3400-\u9fff]")
 _LATIN_RUN = re.compile(r"[a-z0-9]+(?:[ -][a-z0-9]+)+")
 _HAN = re.compile(r"[\u3400-\u9fff]")
 
@@ -279,11 +280,17 @@ def _concepts(
 
 
 def _written_otherwise(word: str) -> tuple[str, ...]:
-    """How else a size or an amount may be written: 3x3 as 3×3 and in LaTeX, 1g as 1 GB."""
+    """How else a size or an amount may be written: 3x3 as 3×3 and in LaTeX, 1g as 1 GB.
+
+    What is hard to do, in a word that no dictionary has (难检, 难训), is told where it is said to
+    be hard.
+    """
     if size := _SIZE.fullmatch(word):
         return f"{size[1]}×{size[2]}", f"{size[1]}\\times{size[2]}"
     if amount := _AMOUNT.fullmatch(word):
         return f"{amount[1]} {amount[2]}b", f"{amount[1]}{amount[2]}b"
+    if _HARD.fullmatch(word) and not engine().has_word(word):
+        return (word[0],)
     return ()
 
 
