@@ -551,7 +551,7 @@ def test_a_file_name_with_a_line_break_splits_no_line(inside: Inside, tmp_path: 
     home = write_notes(tmp_path, {"new\nline.md": article("丢弃", DROPOUT)})
     assert inside("--home", home, "index").returncode == 0
     done = inside("--home", home, "ask", "Dropout 测试时怎么做?")
-    assert "[1] 丢弃 · corpus/new line.md:" in done.stdout
+    assert "] 丢弃 · corpus/new line.md:" in done.stdout
 
 
 def test_what_is_quoted_of_one_place_shares_a_row(inside: Inside, tmp_path: Path) -> None:
