@@ -146,11 +146,18 @@ def test_what_a_gold_names(gold: str, met: bool) -> None:
         (("没有", "anchorfree"), False),
         (("ＡＮＣＨＯＲ",), True),
         (("{p\\|q}",), False),
+        (("表 \\| 格", "\\|w\\|"), True),
     ],
 )
 def test_required_words(required: tuple[str, ...], held: bool) -> None:
     citation = Citation(1, "c", "d", "t", "s:1", "引文里的话", 0, 5)
-    answer = Answer("问", (Sentence("用 anchor-free 的方法", (1,)),), (citation,), False, "e")
+    answer = Answer(
+        "问",
+        (Sentence("用 anchor-free 的方法，| 表 | 格 |，\\|w\\|", (1,)),),
+        (citation,),
+        False,
+        "e",
+    )
     assert holds_words(answer, required) is held
 
 

@@ -216,13 +216,19 @@ def meets(passage: Passage, gold: str, sources: Mapping[str, Sequence[str]]) -> 
 def holds_words(answer: Answer, required: Sequence[str]) -> bool:
     """Whether the sentences or quotes of an answer hold every required word.
 
-    Alternatives are separated by `|`; case, width, spaces and hyphens do not matter.
+    Alternatives are separated by `|`, which itself is written `\\|`, as LaTeX's norm is; case,
+    width, spaces and hyphens do not matter.
     """
     said = _packed(
         "\n".join([*(s.text for s in answer.sentences), *(c.quote for c in answer.citations)])
     )
     return all(
-        any(_packed(option) in said for option in _ALTERNATIVES.split(words)) for words in required
+        any(
+            _packed(form) in said
+            for option in _ALTERNATIVES.split(words)
+            for form in (option, option.replace(r"\|", "|"))
+        )
+        for words in required
     )
 
 
