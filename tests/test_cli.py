@@ -7,13 +7,14 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -24,6 +25,7 @@ from notesqa.cli import _COMMANDS, main
 from notesqa.cli_arguments import make_parser
 from notesqa.cli_output import print_answer
 from notesqa.config import Home
+from notesqa.llm import Message
 from tests.conftest import BATCHNORM, DROPOUT, MOMENTUM, NOTES
 from tests.fakes import BigramEmbedder, article, transmission, write_notes
 from tests.patience import PATIENCE, until
@@ -161,6 +163,9 @@ def test_the_help_names_every_command_and_every_exit_code() -> None:
     ("arguments", "said"),
     [
         (["frobnicate"], "frobnicate"),
+        (["serach", "x"], "no command serach; did you mean search? (see: notesqa --help)"),
+        (["ask", "x", "--nollm"], "--nollm; did you mean --no-llm? (see: notesqa ask --help)"),
+        (["model", "lst"], "no action lst; did you mean list? (see: notesqa model --help)"),
         (["ask"], "question"),
         (["ask", "x", "--frob"], "--frob"),
         (["ask", "two", "words"], "words"),
@@ -354,6 +359,30 @@ def test_search_in_words(inside: Inside, built: Path) -> None:
     assert "\x1b" not in done.stdout, "no colours in a pipe"
 
 
+def test_a_heading_is_said_once(inside: Inside, tmp_path: Path) -> None:
+    sections = "\n\n".join(f"## 第{n}节\n\n{'池化缩小图，' * 60}到此为止。" for n in "一二三")
+    home = write_notes(tmp_path / "home", {"pooling.md": article("池化", sections)})
+    done = inside("--home", home, "search", "第二节 池化", "-k", "1")
+    head, body = done.stdout.splitlines()
+    assert head.startswith("1. 池化 › 第二节  [")
+    assert body.startswith("   池化缩小图，")
+
+
+def test_search_on_a_terminal_ends_lines_where_chinese_may(
+    built: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "24")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setattr(sys, "stdout", terminal := Terminal())
+    assert main(["--home", str(built), "search", "批归一化（Batch Normalization）", "-k", "1"]) == 0
+    lines = re.sub(r"\x1b\[\d*m", "", terminal.getvalue()).splitlines()
+    assert lines[1:4] == [
+        "   批归一化（Batch",
+        "   Normalization，BN）把",
+        "   每一层的输入在批内归",
+    ]
+
+
 def test_search_filters_and_nothing_found(inside: Inside, built: Path) -> None:
     def found(*options: str) -> tuple[int, list[str]]:
         done = inside("--home", built, "search", "训练", "--json", *options)
@@ -389,6 +418,15 @@ def test_ask_in_words(inside: Inside, built: Path) -> None:
     assert "把权重乘以 1-p" in done.stdout
     assert "corpus/feed-1.txt:4" in done.stdout
     assert done.stderr == "", "remarks are for terminals"
+
+
+def test_a_question_that_is_piped_in(built: Path) -> None:
+    typed = notesqa("--home", built, "ask", "Dropout 测试时怎么做?")
+    piped = notesqa("--home", built, "ask", "-", stdin="Dropout\n  测试时怎么做?\n")
+    assert (piped.returncode, piped.stdout) == (0, typed.stdout)
+    found = notesqa("--home", built, "search", "-", "-k", "1", stdin="批归一化\n")
+    assert found.stdout.startswith("1. 批归一化")
+    assert_error(notesqa("--home", built, "ask", "-", stdin=""), 3, "the question is empty")
 
 
 def test_ask_prints_each_item_of_a_list_on_its_line(
@@ -988,3 +1026,72 @@ def test_a_terminal_is_told_which_model_it_waits_for(
     # Shown, then wiped away before anything else is said.
     assert said[False].startswith("loading some/model …\r\x1b[K")
     assert said[True] == ""
+
+
+class Writer:
+    """A chat model that writes what it is told, in pieces."""
+
+    name = "writer"
+    context_tokens = 4096
+    supports_grammar = False
+
+    def __init__(self, reply: str) -> None:
+        self.reply = reply
+
+    def count_tokens(self, messages: Sequence[Message]) -> int:
+        return sum(len(message.content) for message in messages)
+
+    def stream(self, messages: Sequence[Message], **_: object) -> Iterator[str]:
+        for start in range(0, len(self.reply), 7):
+            yield self.reply[start : start + 7]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+def screen(output: str, columns: int, rows: int) -> list[str]:
+    """What a terminal shows in the end, where wide characters are two cells."""
+    from notesqa.text.terminal import width
+
+    lines, at = [""], 0
+    for part in re.split(r"(\n|\r|\x1b\[\d*[AJ])", output):
+        if part == "\n":
+            at += 1
+            lines += [""] * (at == len(lines))
+        elif part == "\x1b[J":
+            lines[at:] = [""]
+        elif part.endswith("A") and part.startswith("\x1b["):
+            assert int(part[2:-1]) < rows, "beyond the top of the window"
+            at -= int(part[2:-1])
+        elif part not in ("", "\r"):
+            assert width(part) <= columns
+            lines[at] = part
+    return lines
+
+
+def test_a_reply_on_a_terminal_makes_way_for_the_checked_answer(
+    built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its numbers are of passages and nothing in it is checked; what stays is the answer."""
+    reply = (
+        "Dropout 在训练时以概率 p 随机丢弃神经元 [1]。它把误差降低了 42% [1]。" + "\n再说一遍" * 9
+    )
+    monkeypatch.setattr("notesqa.llm.open_chat_model", lambda *_: Writer(reply))
+    monkeypatch.setattr("notesqa.cli_terminal._PAUSE", 0.0)
+    monkeypatch.setenv("COLUMNS", "30")
+    monkeypatch.setenv("LINES", "8")
+    home = tmp_path / "home"
+    shutil.copytree(built, home)
+    (home / "notesqa.toml").write_text('[llm]\nmodel = "writer.gguf"\n')
+    ask = ["--home", str(home), "ask", "Dropout 在训练时怎么做？"]
+    piped = io.StringIO()
+    monkeypatch.setattr(sys, "stdout", piped)
+    assert main(ask) == 0
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    assert main(ask) == 0
+    *seen, _ = terminal.getvalue().split("\x1b[J")
+    assert any("随机丢弃" in drawn.replace("\n", "") for drawn in seen)
+    shown = screen(terminal.getvalue(), 30, 8)
+    assert "".join(shown).replace(" ", "") == piped.getvalue().replace("\n", "").replace(" ", "")
+    assert any(line.strip().startswith("⚠") for line in shown)

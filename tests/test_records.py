@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from notesqa.records import Answer, as_markdown, paragraphs
+from notesqa.records import Answer, as_markdown, below_headings, paragraphs
 from tests.quoting import note, quoting
 
 LIST = note("""训练误差与测试误差相差太大。
@@ -123,3 +123,12 @@ def test_the_text_of_an_answer_has_its_items_on_lines() -> None:
     conditions = note("条件有二：\n1. 凸。\n2. 有界。")
     answer = quoting((conditions, "1. 凸。"), (conditions, "2. 有界。"))
     assert answer.text.split("\n") == ["1. 凸。[1]", "2. 有界。[2]"]
+
+
+def test_headings_that_were_said_are_left_out() -> None:
+    text = "# 池化\n\n## 第二节\n\n池化缩小图。"
+    assert below_headings(text, {"池化", "第二节"}) == "池化缩小图。"
+    assert below_headings(text, {"池化"}) == "## 第二节\n\n池化缩小图。"
+    assert below_headings(text, {"第二节"}) == text
+    assert below_headings("# 池化", {"池化"}) == "# 池化"
+    assert below_headings("池化\n\n缩小图。", {"池化"}) == "池化\n\n缩小图。"

@@ -35,13 +35,11 @@ from notesqa.cli_output import (
     one_line,
     passage_record,
     print_answer,
-    print_citations,
     print_json,
     print_passage,
     print_report,
     print_status,
     report_record,
-    shown,
     status_record,
 )
 from notesqa.config import Home, Settings
@@ -141,7 +139,16 @@ def _serve(args: argparse.Namespace, home: Home, settings: Settings) -> int:
 # -- ask -------------------------------------------------------------------------------
 
 
+def _given(text: str) -> str:
+    """A question or query: of `-` what comes in, its lines as one."""
+    if text != "-":
+        return text
+    raw = sys.stdin.buffer.read() if hasattr(sys.stdin, "buffer") else sys.stdin.read().encode()
+    return " ".join(raw.decode("utf-8", "replace").split())
+
+
 def _ask(args: argparse.Namespace, home: Home, settings: Settings) -> int:
+    args.question = _given(args.question)
     cancel = threading.Event()
     live = sys.stdout.isatty() and not args.json
     chosen = bool(settings.llm.model or settings.llm.base_url)
@@ -165,11 +172,7 @@ def _ask(args: argparse.Namespace, home: Home, settings: Settings) -> int:
         if args.json:
             print_json(answer_record(answer))
         else:
-            if live and uses_model and not answer.refused:
-                print("\n")
-                print_citations(answer)
-            else:
-                print_answer(answer)
+            print_answer(answer)
             if not args.quiet and not chosen and not args.no_llm and live:
                 print(
                     "(quoted from the notes; for a composed answer: notesqa model list)",
@@ -188,33 +191,27 @@ _QUOTED = "the answer is quoted from the notes instead"
 def _answer(
     notes: Notes, args: argparse.Namespace, cancel: threading.Event, *, llm: bool, live: bool
 ) -> Answer:
-    """The whole answer; what a model writes is printed as it comes, where it is seen `live`.
+    """The whole answer; what a model writes is shown as it comes, where it is seen `live`.
 
     Raises:
         NotesqaError: as `Notes.stream`.
     """
     from notesqa.answering import Delta, Finished, Found
+    from notesqa.cli_terminal import Draft
 
-    begun = False
     llm_settings = notes.settings.llm
     models = [llm_settings.model] if llm and not llm_settings.base_url else []
-    with ExitStack() as until_found:
+    with Draft(seen=live and llm) as draft, ExitStack() as until_found:
         until_found.enter_context(_loading(args, notes.settings, *models))
-        try:
-            for event in notes.stream(args.question, k=args.k, llm=llm, cancel=cancel):
-                if isinstance(event, Found):
-                    until_found.close()
-                    if llm and not args.quiet:
-                        _remark_on_model(notes)
-                elif isinstance(event, Delta) and live and llm:
-                    print(shown(event.text), end="", flush=True)
-                    begun = True
-                elif isinstance(event, Finished):
-                    return event.answer
-        except ModelError:
-            if begun:
-                print("\n")
-            raise
+        for event in notes.stream(args.question, k=args.k, llm=llm, cancel=cancel):
+            if isinstance(event, Found):
+                until_found.close()
+                if llm and not args.quiet:
+                    _remark_on_model(notes)
+            elif isinstance(event, Delta):
+                draft.add(event.text)
+            elif isinstance(event, Finished):
+                return event.answer
     raise NotesqaError("the answer did not come to its end", "ask again")
 
 
@@ -246,6 +243,7 @@ def _remark_on_model(notes: Notes) -> None:
 
 
 def _search(args: argparse.Namespace, home: Home, settings: Settings) -> int:
+    args.query = _given(args.query)
     if not args.query.strip():
         raise NotesqaError("the query is empty", 'look for something: notesqa search "…"')
     with _open(home, settings) as notes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
 OK, NOTHING, USAGE, FAILED, QUOTED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+
+
+_PROGRAM = "notesqa"
 
 
 def complain(text: str) -> None:
@@ -33,6 +36,25 @@ def drop(stream: TextIO) -> None:
 class _Parser(argparse.ArgumentParser):
     """Says what is wrong in one line rather than with the whole usage."""
 
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """A command names its own help when it does not know an option, not that of all."""
+        found, unknown = super().parse_known_args(args, namespace)
+        if unknown and self.prog != _PROGRAM:
+            named = unknown[0].partition("=")[0]
+            known = [option for option in self._option_string_actions if option.startswith("--")]
+            said = f"unrecognized arguments: {' '.join(unknown)}"
+            self.error(said + _nearest(named, known))
+        return found, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        # Where one name is near, it says more than all of them.
+        known = action.choices
+        if known is not None and value not in known and (near := _nearest(value, known)):
+            raise argparse.ArgumentError(None, f"no {action.dest} {value}{near}")
+        super()._check_value(action, value)
+
     def error(self, message: str) -> NoReturn:
         complain(f"notesqa: {message} (see: {self.prog} --help)")
         raise SystemExit(USAGE)
@@ -41,6 +63,14 @@ class _Parser(argparse.ArgumentParser):
         # The parent swallows what goes wrong here: the help, too, may find no room.
         (file or sys.stderr).write(message)
         sys.stdout.flush()
+
+
+def _nearest(said: str, known: Iterable[str]) -> str:
+    """The name that was meant, as a question; nothing where none is near."""
+    from difflib import get_close_matches
+
+    near = get_close_matches(said, known, n=1)
+    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _count(text: str) -> int:
@@ -78,7 +108,7 @@ def _words(text: str) -> str:
 def make_parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     parser = _Parser(
-        prog="notesqa",
+        prog=_PROGRAM,
         description="Ask your own machine-learning notes. Without a command: the terminal UI.",
         epilog="""examples:
   notesqa                                     open the terminal UI
@@ -128,9 +158,10 @@ exit codes: 0 done; 1 the notes do not say, or nothing found; 2 usage; 3 error;
         "answer a question from the notes, every sentence cited",
         '  notesqa ask "L1 正则化等价于什么先验?"\n'
         '  notesqa ask "what is a receptive field" --no-llm\n'
-        '  notesqa ask "mAP 怎么算" --json | jq .answer',
+        '  notesqa ask "mAP 怎么算" --json | jq .answer\n'
+        "  xclip -o | notesqa ask -",
     )
-    ask.add_argument("question", type=_words, help="the question, in quotes")
+    ask.add_argument("question", type=_words, help="the question, in quotes; - reads it")
     ask.add_argument(
         "-k",
         type=_count,
@@ -152,7 +183,7 @@ exit codes: 0 done; 1 the notes do not say, or nothing found; 2 usage; 3 error;
         '  notesqa search "diffusion" --source "*.md" --after 2024-01-01\n'
         '  notesqa search "重参数" --explain',
     )
-    search.add_argument("query", type=_words, help="question or keywords, in quotes")
+    search.add_argument("query", type=_words, help="question or keywords, in quotes; - reads them")
     search.add_argument(
         "-k",
         type=_count,

@@ -80,6 +80,7 @@ def _citation_record(citation: Citation) -> dict[str, Any]:
 
 def print_answer(answer: Answer) -> None:
     """Print an answer in words, with what it cites."""
+    from notesqa.cli_terminal import print_wrapped
     from notesqa.records import cited, paragraphs, running_text
     from notesqa.text.script import mostly_english
 
@@ -101,18 +102,20 @@ def print_answer(answer: Answer) -> None:
             if began and (apart or "\n" in said):
                 print()
             apart, began = "\n" in said, True
-            _print_wrapped(said, paragraph.marker)
+            print_wrapped(said, paragraph.marker)
             for sentence in line:
                 if not sentence.supported:
-                    _print_wrapped(f"⚠ {sentence.reason}", "  ")
-    print_citations(answer)
+                    print_wrapped(f"⚠ {sentence.reason}", "  ")
+    _print_citations(answer)
     if answer.alternative is not None:
         print("\n—— quoted from the notes ——")
         print_answer(answer.alternative)
 
 
-def print_citations(answer: Answer) -> None:
+def _print_citations(answer: Answer) -> None:
     """Print what an answer cites, and where it stands."""
+    from notesqa.cli_terminal import print_wrapped
+
     if answer.stopped:
         print("(stopped)")
     if not answer.citations:
@@ -125,32 +128,9 @@ def print_citations(answer: Answer) -> None:
         quote = "" if answer.engine == "extractive" else " ".join(citation.quote.split())
         rows[place, quote] = f"{rows.get((place, quote), '')}[{citation.n}]"
     for (place, quote), numbers in rows.items():
-        _print_wrapped(f"{numbers} {place}")
+        print_wrapped(f"{numbers} {place}")
         if quote:
-            _print_wrapped(quote, "    ")
-
-
-def _print_wrapped(text: str, head: str = "") -> None:
-    """Print text safely behind `head`, below which its further lines begin.
-
-    On a terminal it is wrapped to its width, as Chinese is.
-    """
-    from notesqa.text.terminal import width
-
-    indent = " " * width(head)
-    rows = shown(text).split("\n")
-    if not sys.stdout.isatty():
-        print(f"{head}{rows[0]}", *(f"{indent}{row}" if row else "" for row in rows[1:]), sep="\n")
-        return
-    import shutil
-
-    from notesqa.tui.flow import Piece, wrap
-
-    columns = shutil.get_terminal_size().columns
-    for row in rows:
-        for line in wrap([Piece(row)], columns, first=[Piece(head)], rest=[Piece(indent)]):
-            print(line.text.rstrip())
-        head = indent
+            print_wrapped(quote, "    ")
 
 
 def passage_record(passage: Passage) -> dict[str, Any]:
@@ -174,9 +154,12 @@ def passage_record(passage: Passage) -> dict[str, Any]:
 
 def print_passage(passage: Passage, query: str, notes: Notes, *, explain: bool) -> None:
     """Print a passage that was found; on a terminal with the words of the query marked."""
+    from notesqa.records import below_headings
+
     title = " › ".join(part for part in (passage.title, passage.heading) if part)
+    below = below_headings(passage.text, {passage.title, *passage.heading.split(" › ")})
     if not sys.stdout.isatty():
-        text = " ".join(passage.text.split())
+        text = " ".join(below.split())
         print(
             one_line(f"{passage.rank}. {title}")
             + f"  [{passage.score:.2f}] {one_line(passage.source)}"
@@ -184,20 +167,17 @@ def print_passage(passage: Passage, query: str, notes: Notes, *, explain: bool) 
         print(f"   {one_line(text)}")
     else:
         from rich.console import Console
-        from rich.padding import Padding
         from rich.text import Text
 
+        from notesqa.cli_terminal import print_marked
         from notesqa.text.match import highlights
 
-        console = Console(highlight=False)
-        head = Text(f"{passage.rank}. {shown(title)}", style="bold")
+        head = Text(f"{passage.rank}. {one_line(title)}", style="bold")
         head.append(f"  {passage.score:.2f} · {one_line(passage.source)}", style="dim")
-        console.print(head)
-        safe_text = shown(passage.text)
-        body = Text(safe_text)
-        for start, end in highlights(safe_text, query, notes.retriever.segmenter):
-            body.stylize("bold yellow", start, end)
-        console.print(Padding(body, (0, 0, 1, 3)))
+        Console(highlight=False).print(head, soft_wrap=True)
+        body = shown(below)
+        print_marked(body, highlights(body, query, notes.retriever.segmenter), "   ")
+        print()
     if explain:
         parts = ", ".join(f"{name} {value:.2f}" for name, value in passage.scores.items() if value)
         print(f"   ({parts})")

@@ -7,7 +7,7 @@ Offsets are counted in characters (Python code points) of `Document.text`, so
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -295,3 +295,15 @@ def as_markdown(answer: Answer, marks: Callable[[Sentence], str] = cited) -> str
             text = paragraph.marker + _FURTHER_LINE.sub(indented, text)
         whole += ("\n" if paragraph.joins else "\n\n") * bool(whole) + text
     return whole
+
+
+def below_headings(text: str, said: Collection[str]) -> str:
+    """A passage without the headings that it begins with and that are `said` above it already."""
+    rest = text
+    while rest.startswith("#"):
+        first, _, rest = rest.partition("\n")
+        rest = rest.lstrip("\n")
+        if first.lstrip("#").strip() not in said or not rest:
+            break
+        text = rest
+    return text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypedDict
 
-from notesqa.records import Passage
+from notesqa.records import Passage, below_headings
 from notesqa.tui.queries import Query
 
 if TYPE_CHECKING:
@@ -56,6 +56,6 @@ def find(notes: Notes, query: Query, k: int) -> Findings:
     words = dict.fromkeys([*query.text.split(), *notes.words(query.text)])
     return Findings(
         tuple(passages),
-        tuple(plain_text(passage.text) for passage in passages),
+        tuple(plain_text(below_headings(p.text, {p.title})) for p in passages),
         tuple(word for word in words if len(word) > 1 or not word.isascii()),
     )
