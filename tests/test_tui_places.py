@@ -514,3 +514,98 @@ def test_a_heading_is_not_said_again_below_itself() -> None:
 def test_every_part_of_a_score_has_a_name() -> None:
     words = Wording("zh")
     assert [name for name in FEATURES if words.named("score", name) == name] == []
+
+
+# -- the notes change while they are looked at ----------------------------------------------
+
+
+def _elsewhere(s: Session, *documents: Document, without: str = "") -> None:
+    """Another process brings the index up to other notes."""
+    s.notes.store |= {d.id: d for d in documents}
+    s.notes.store.pop(without, None)
+    s.notes.commit += 1
+
+
+_FASTER = replace(DOCUMENTS[2], text=DOCUMENTS[2].text.replace("10 到 50 倍", "20 到 70 倍"))
+
+
+@pytest.mark.parametrize("place", ["f3", "f6"])
+async def test_results_follow_the_index_and_the_choice_stays(tmp_path: Path, place: str) -> None:
+    """Whether they are in sight when it changes or come back into sight after."""
+    async with session(tmp_path) as s:
+        await s.press("f3")
+        screen = s.app.screen
+        assert isinstance(screen, SearchScreen)
+        await s.type("过拟合 采样 正则化")
+        await s.until(lambda: len(screen.results.results) > 2)
+        gone = screen.results.results[0].passage
+        screen.results.choose(2)
+        kept = screen.results.results[2].passage
+        await s.until(
+            lambda: screen.source.note and screen.source.note.document.id in kept.chunk_id
+        )
+        await s.press(place)
+        _elsewhere(s, without=gone.document_id)
+        s.app.desk.status()
+        await s.until(lambda: s.app.signal.commit == s.notes.commit)
+        await s.press("f3")
+        await s.until(
+            lambda: gone.document_id not in [r.passage.document_id for r in screen.results.results]
+        )
+        await s.until(lambda: screen.results.results)
+        chosen = screen.results.chosen
+        assert chosen is not None
+        if kept.document_id != gone.document_id:
+            assert chosen.chunk_id == kept.chunk_id
+
+
+async def test_the_note_that_is_read_follows_the_index(tmp_path: Path) -> None:
+    async with session(tmp_path, size=(120, 14)) as s:
+        await s.until(lambda: s.app.documents)
+        s.app.read("ddim")
+        await s.says("10 到 50 倍")
+        screen = s.app.screen
+        assert isinstance(screen, ReadScreen)
+        await s.press("down")
+        before = screen.source.surface.scroll_y
+        await s.press("slash")
+        _elsewhere(s, _FASTER)
+        s.app.desk.status()
+        await s.says("20 到 70 倍")
+        # Nothing but the text is another.
+        assert screen.source.surface.scroll_y == before
+        assert screen.filter.has_focus
+        assert screen.notes.highlighted == [d.id for d in screen._listed].index("ddim")
+        _elsewhere(s, without="ddim")
+        s.app.desk.status()
+        await s.says("⚠ 笔记已移除  DDIM")
+        assert "20 到 70 倍" in s.text
+
+
+async def test_the_passage_beside_an_answer_follows_the_index(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.ask("DDIM 采样可以跳步")
+        await s.says("corpus/ddim.md")
+        await s.until(lambda: s.app.conversation_id)
+        s.notes.changed = (1,)
+        _elsewhere(s, _FASTER)
+        s.app.desk.status()
+        await s.says("⚠ 笔记已改动  DDIM")
+        assert "20 到 70 倍" in s.text
+        _elsewhere(s, without="ddim")
+        s.app.desk.status()
+        await s.says("⚠ 笔记已移除  DDIM")
+
+
+async def test_an_index_that_another_process_brought_up_to_date_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("notesqa.tui.desk._WATCH_SECONDS", 0.05)
+    async with session(tmp_path) as s:
+        s.notes.pending = Pending(added=("corpus/new.md",))
+        s.app.desk.status()
+        await s.says("1 个文件待收录")
+        s.notes.pending = Pending()
+        _elsewhere(s)
+        await s.says(f"提交 {s.notes.commit}")
+        await s.until(lambda: "待收录" not in s.text.splitlines()[0])

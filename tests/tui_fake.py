@@ -275,7 +275,7 @@ class FakeNotes:
         return self._segmenter.words(text)
 
     def signature(self) -> int:
-        return signature(self.home.corpus)
+        return hash((signature(self.home.corpus), self.commit))
 
     def document(self, document_id: str) -> Document:
         if document_id not in self.store:

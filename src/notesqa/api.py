@@ -6,6 +6,7 @@ when they are first needed. Every method may be called from any thread.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import threading
@@ -323,10 +324,18 @@ class Notes:
         return self._open_catalog().commit() is not None
 
     def signature(self) -> int:
-        """A number that changes when a file of the corpus comes, goes or is written."""
+        """A number that changes with the files of the corpus, and with the index.
+
+        Another process may bring it up to date.
+        """
         from notesqa.notes.watching import signature
 
-        return signature(self.home.corpus)
+        commit = 0
+        with contextlib.suppress(NotesqaError):
+            # Damage is told where the index is used.
+            if self.is_indexed() and (latest := self._open_catalog().commit()) is not None:
+                commit = latest.id
+        return hash((signature(self.home.corpus), commit))
 
     def _followers(self, chunks: int) -> dict[str, dict[str, Any]]:
         from notesqa.engines import MOST_LOOKED_AT, gpu_driver, read_state

@@ -22,6 +22,8 @@ from notesqa.tui.surface import Section, Surface
 from notesqa.tui.wording import Wording, describe, speak
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from notesqa.records import Citation, Passage
     from notesqa.tui.answers import Exchange
     from notesqa.tui.note_text import NoteText
@@ -63,6 +65,8 @@ class AskScreen(AnswerCommands):
         speak(self, words)
         # Whether the passage that is fetched is to be in front when it comes.
         self._wanted = False
+        # The commit that what is cited was fetched at.
+        self._commit = 0
 
     def compose(self) -> ComposeResult:
         """Conversation to the left, source to the right, the line below."""
@@ -117,6 +121,17 @@ class AskScreen(AnswerCommands):
         elif app.suggestions:
             hint = words("question_example", example=app.suggestions[0])
         self.question.placeholder = safe(hint, newlines=False)
+
+    def catch_up(self, known: Collection[str]) -> None:
+        """The index has changed, `known` are its notes: show what is cited as it is now."""
+        note, commit = self.source.note, self.notes_app.signal.commit
+        if note is None or self._commit == commit:
+            return
+        self._commit = commit
+        if note.document.id not in known:
+            self.source.mark("gone_note")
+        elif self.source.span is not None:
+            self._fetch_span(note.document.id, *self.source.span)
 
     def _section(self, exchange: Exchange) -> Section:
         from notesqa.tui.answers import exchange_lines
@@ -323,11 +338,14 @@ class AskScreen(AnswerCommands):
         if place is None:
             return
         self._wanted = self._wanted or front
+        self._fetch_span(place.document_id, place.start, place.end)
+
+    def _fetch_span(self, document_id: str, start: int, end: int) -> None:
         # Where it is not shown, as wide as it would be.
         shown = self.source.surface
         width = shown.text_width if shown.size.width else self.size.width - 4
-        purpose = f"cite:{place.start}:{place.end}"
-        self.notes_app.desk.document(place.document_id, purpose, width)
+        self._commit = self.notes_app.signal.commit
+        self.notes_app.desk.document(document_id, f"cite:{start}:{end}", width)
 
     def show_document(self, note: NoteText, start: int, end: int) -> None:
         """The document of a citation has come."""

@@ -169,6 +169,7 @@ class Hearing(Errands):
     def _know(self, status: Status) -> None:
         first = self.status is None
         was_empty = self.is_empty
+        moved = not first and status.commit != self.signal.commit
         self.status = status
         waiting = _waiting(status)
         self.signal = dataclasses.replace(
@@ -187,9 +188,21 @@ class Hearing(Errands):
             self._tell_waiting(status)
         self._refresh_settings()
         self.ask_screen.greet()
+        if moved:
+            self._catch_up()
         if first and self._first_question and status.documents:
             self.ask_screen.question.value = ""
             self.ask(self._first_question)
+
+    def _catch_up(self) -> None:
+        """The index is at another commit: what was found and quoted is looked at anew.
+
+        The notes that are shown follow with their list.
+        """
+        if (screen := self._searching()) is not None:
+            screen.catch_up()
+        if self.conversation_id is not None:
+            self.desk.conversation(self.conversation_id, "changed")
 
     def _hear_warmed(self, message: told.Warmed) -> None:
         del message
@@ -214,6 +227,7 @@ class Hearing(Errands):
             self.ask_screen.greet()
         if (screen := self._reading()) is not None:
             screen.show_list(message.documents)
+        self.ask_screen.catch_up({info.id for info in message.documents})
 
     def _suggested(self) -> list[str]:
         """A question about a few of the notes, the newest first; those named in a word."""
@@ -298,12 +312,12 @@ class Hearing(Errands):
             start, end = map(int, span)
             self.ask_screen.show_document(message.note, start, end)
             if self._quoted_otherwise(message.note.document, start, end):
-                self.ask_screen.source.mark_changed()
+                self.ask_screen.source.mark("changed_note")
         elif purpose == "search":
             if (screen := self._searching()) is not None:
                 screen.show_document(message.note, int(span[0]), int(span[1]))
         elif (reader := self._reading()) is not None:
-            reader.show_document(message.note, message.number)
+            reader.show_document(message.note, message.number, again=bool(span))
 
     def _quoted_otherwise(self, document: Document, start: int, end: int) -> bool:
         """Whether answers here quoted something else from that place."""
@@ -378,8 +392,6 @@ class Hearing(Errands):
         if not (message.report.changed or message.report.failed):
             self.notify(self.words("nothing_new", n=message.report.commit), timeout=3)
             return
-        if self.conversation_id is not None:
-            self.desk.conversation(self.conversation_id, "changed")
         self._digest = message
         line = self.focused
         recent = time.monotonic() - self._typed < _TYPING_SECONDS
@@ -393,6 +405,10 @@ class Hearing(Errands):
     def _hear_noticed(self, message: told.Noticed) -> None:
         if self.desk.indexing:
             return  # what waited then is being taken in
+        if message.status.commit != self.signal.commit:
+            # Another process has rebuilt it.
+            self._know(message.status)
+            return
         waiting = _waiting(message.status)
         known = self.signal.waiting
         self.signal = dataclasses.replace(self.signal, waiting=waiting)

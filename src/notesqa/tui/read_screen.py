@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import bisect
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -68,9 +68,12 @@ class ReadScreen(Screen[None]):
         self.source = SourcePane(words, id="source", empty="read_empty")
         self.outline = OptionList(id="outline", markup=False, compact=True)
         self._all: list[DocumentInfo] = []
-        # What the list was made of.
+        # What the list was made of, and the commit that the note was fetched at.
+        self._commit = 0
         self._shown_of: list[DocumentInfo] | None = None
         self._listed: list[DocumentInfo] = []
+        # The same as it was shown before.
+        self._chosen: list[DocumentInfo] = []
         # Where the note was opened, if not here: there one goes on when it is left.
         self.opened_from = ""
         self._past: list[Place] = []
@@ -118,6 +121,18 @@ class ReadScreen(Screen[None]):
         self._shown_of = documents
         self._all = sorted(documents, key=lambda info: (info.title.casefold(), info.id))
         self._filter(self.filter.value)
+        self._catch_up({info.id for info in documents})
+
+    def _catch_up(self, known: Collection[str]) -> None:
+        """The index has changed: show the note as it is now."""
+        app, note = self.notes_app, self.source.note
+        if note is None or self._commit == app.signal.commit:
+            return
+        self._commit = app.signal.commit
+        if note.document.id in known:
+            self._fetch("read:again")
+        else:
+            self.source.mark("gone_note")
 
     def _filter(self, text: str) -> None:
         wanted = text.lower().split()
@@ -127,6 +142,9 @@ class ReadScreen(Screen[None]):
             if all(w in f"{info.title} {' '.join(info.tags)}".lower() for w in wanted)
         ]
         notes = self.notes
+        at = notes.highlighted
+        chosen = self._chosen[at].id if at is not None and at < len(self._chosen) else ""
+        self._chosen = self._listed
         notes.clear_options()
         # Colours by name: they are another theme's tomorrow.
         options = [
@@ -140,7 +158,8 @@ class ReadScreen(Screen[None]):
         ]
         notes.add_options(options)
         if options:
-            notes.highlighted = 0
+            again = (i for i, info in enumerate(self._listed) if info.id == chosen)
+            notes.highlighted = next(again, 0)
         else:
             said = self.words("no_results" if text.strip() else "no_notes")
             notes.add_option(Option(Content.styled(said, "$quiet"), disabled=True))
@@ -173,14 +192,20 @@ class ReadScreen(Screen[None]):
             self._at = len(self._past) - 1
         self._fetch()
 
-    def _fetch(self) -> None:
+    def _fetch(self, purpose: str = "read") -> None:
         place = self._past[self._at]
         width = self.source.surface.text_width
-        self.notes_app.desk.document(place.document_id, "read", width, self._at)
+        self._commit = self.notes_app.signal.commit
+        self.notes_app.desk.document(place.document_id, purpose, width, self._at)
 
-    def show_document(self, note: NoteText, at: int) -> None:
-        """The note has come."""
+    def show_document(self, note: NoteText, at: int, *, again: bool = False) -> None:
+        """The note has come; `again`: as it is now, to be shown where it is already."""
         if at != self._at or self._past[at].document_id != note.document.id:
+            return
+        if again:
+            if note is not self.source.note:
+                self._outline_of(note)
+                self.source.renew(note)
             return
         listed = [info.id for info in self._listed]
         if note.document.id in listed:
@@ -189,6 +214,14 @@ class ReadScreen(Screen[None]):
         marks = [(*span, "mark-quote")] if span else []
         self.source.show(note, marks=marks, span=span)
         self.add_class("-reading")
+        self._outline_of(note)
+        self.source.surface.focus()
+        # What its links are offered by.
+        self.refresh_bindings()
+        # When the pane has its size and shows the place.
+        self.call_after_refresh(self._point, span[0] if span else 0)
+
+    def _outline_of(self, note: NoteText) -> None:
         outline = self.outline
         outline.clear_options()
         headings = note.outline
@@ -199,11 +232,6 @@ class ReadScreen(Screen[None]):
             for h in headings
         )
         outline.set_class(not headings, "-empty")
-        self.source.surface.focus()
-        # What its links are offered by.
-        self.refresh_bindings()
-        # When the pane has its size and shows the place.
-        self.call_after_refresh(self._point, span[0] if span else 0)
 
     # -- the outline -------------------------------------------------------------------
 

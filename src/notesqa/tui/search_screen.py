@@ -72,6 +72,9 @@ class SearchScreen(Screen[None]):
         self.results = ResultList(words)
         self.source = SourcePane(words, id="source", empty="passage_empty")
         self._number = 0
+        # The commit that was searched last; and the passage to be chosen again, if it is found.
+        self._commit = 0
+        self._kept = ""
         self._pause: Timer | None = None
 
     def compose(self) -> ComposeResult:
@@ -96,16 +99,28 @@ class SearchScreen(Screen[None]):
         """Type at once."""
         self.line.focus()
 
+    def on_screen_resume(self) -> None:
+        """What was found in an index of before is looked for again."""
+        if self._commit != self.notes_app.signal.commit:
+            self.catch_up()
+
     # -- searching -----------------------------------------------------------------
 
     @on(Input.Changed, "#query")
     def _on_changed(self, message: Input.Changed) -> None:
         self.search(message.value)
 
-    def search(self, line: str) -> None:
-        """Search for `line` as it is now."""
+    def catch_up(self) -> None:
+        """The index has changed: search it anew."""
+        self.search(self.line.value, keep=True)
+
+    def search(self, line: str, *, keep: bool = False) -> None:
+        """Search for `line` as it is now; `keep` the choice, where it is found again."""
         query = queries.parse(line)
         self._number += 1
+        self._commit = self.notes_app.signal.commit
+        chosen = self.results.chosen
+        self._kept = chosen.chunk_id if keep and chosen is not None else ""
         if query.bad_date or not (query.text or query.filters):
             bad = safe(query.bad_date, newlines=False)
             self._none(self.words("bad_date", value=bad) if bad else "")
@@ -129,6 +144,8 @@ class SearchScreen(Screen[None]):
             self._none(self._why_none(message.query))
             return
         self.results.fill(found, message.sections)
+        kept = (i for i, passage in enumerate(found.passages) if passage.chunk_id == self._kept)
+        self.results.choose(next(kept, 0))
         if message.query.text:
             ms = max(1, round(message.seconds * 1000))
             self._count(self.words("results", n=count, ms=ms))

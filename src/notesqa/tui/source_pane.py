@@ -57,20 +57,30 @@ class SourcePane(Vertical):
         self.span = span
         note.section.marks = marks
         place = span[0] if span else 0
-        # Colours by name: they are another theme's tomorrow.
-        self._title = Content.assemble(
-            (safe(document.title, newlines=False), "bold"),
-            (f"  {safe(str(document.source_at(place)), newlines=False)}", "$quiet"),
-        )
-        self.title_line.update(self._title, layout=False)
+        self._entitle(str(document.source_at(place)), document.title)
         self.surface.show([note.section])
         if span:
             # The size may be known only after the pane has become visible.
             self.call_after_refresh(self.surface.scroll_to_place, note.section, *span)
 
-    def mark_changed(self) -> None:
-        """Say that the note is not what was quoted any more."""
-        told = (f"⚠ {self.words('changed_note')}  ", "$warning")
+    def _entitle(self, source: str, title: str) -> None:
+        # Colours by name: they are another theme's tomorrow.
+        self._title = Content.assemble(
+            (safe(title, newlines=False), "bold"), (f"  {safe(source, newlines=False)}", "$quiet")
+        )
+        self.title_line.update(self._title, layout=False)
+
+    def renew(self, note: NoteText) -> None:
+        """Show `note` as it is now, as far down as it was; nothing of it is marked."""
+        document = note.document
+        self.note, self.span = note, None
+        note.section.marks = ()
+        self._entitle(str(document.source_at(0)), document.title)
+        self.surface.show([note.section], keep_scroll=True)
+
+    def mark(self, key: str) -> None:
+        """Say that the note is not what it was: `changed_note` or `gone_note`."""
+        told = (f"⚠ {self.words(key)}  ", "$warning")
         self.title_line.update(Content.assemble(told, self._title), layout=False)
 
     def clear(self) -> None:

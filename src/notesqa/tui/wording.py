@@ -45,6 +45,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "nearby": ("最接近的段落", "Nearest passages"),
     "unsupported": ("引文没有这样说", "not borne out by what it cites"),
     "changed_note": ("笔记已改动", "the note has changed"),
+    "gone_note": ("笔记已移除", "the note is gone"),
     "searched_as": ("按此检索：{text}", "searched as: {text}"),
     "search_literally": ("按原话检索", "search it as typed"),
     "folded": ("…共 {n} 字", "… {n} characters in all"),
