@@ -116,13 +116,28 @@ def test_removed_and_renamed(indexed: Notes, home: Home, embedder: BigramEmbedde
     (home.corpus / "detection" / "anchors.md").unlink()
     report = indexed.index()
     assert (report.removed, report.added, report.documents) == (1, 0, 4)
+    assert report.removed_titles == ("无锚框检测",)
     assert not said(indexed, "centerness")
     embedder.embedded.clear()
     (home.corpus / "batchnorm.md").rename(home.corpus / "bn.md")
     report = indexed.index()
-    assert (report.removed, report.added, report.embedded) == (1, 1, 0)
+    assert (report.removed, report.added, report.updated, report.embedded) == (0, 0, 1, 0)
+    assert (report.removed_titles, report.updated_titles) == ((), ("批归一化",))
     assert embedder.embedded == [], "the same text has its vector already"
     assert said(indexed, "零均值")[0].startswith("corpus/bn.md:")
+
+
+def test_a_longer_excerpt_is_the_same_note_changed(indexed: Notes, home: Home) -> None:
+    longer = CUT_SHORT.replace(
+        "...", "相似关系。温度常取 2 到 5，学生的损失是软标签与真标签之和..."
+    )
+    write(home, "feed-2.txt", transmission(MOMENTUM, longer, pager="2"))
+    report = indexed.index()
+    assert (report.added, report.updated, report.removed) == (0, 1, 0)
+    assert report.documents == 5
+    assert len(report.updated_titles) == 1
+    assert (report.new_titles, report.removed_titles) == ((), ())
+    assert said(indexed, "温度常取 2 到 5")
 
 
 def test_a_feed_with_one_new_and_one_old_excerpt_adds_one_document(

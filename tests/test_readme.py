@@ -112,6 +112,7 @@ def test_what_json_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         "c.pdf": "%PDF",
         "feed.txt": f"INCOMING TRANSMISSION\n\nLATEST UPDATES\n{said}...\n",
         "old.md": "# 旧\n\n旧的一篇讲剪枝。",
+        "gone.md": "# 量化\n\n量化用更少的位。",
     }
     new = {
         "old.md": f"---\ndate: 2024-02-03\ntags: [蒸馏]\n---\n# 蒸馏\n\n## 概要\n\n{said}度。\n",
@@ -128,6 +129,7 @@ def test_what_json_holds(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
         return json.loads(capsys.readouterr().out)
 
     run("index")
+    (home / "corpus" / "gone.md").unlink()
     found = {"index": run("index", str(inbox / "old.md"), str(inbox / "extra.md"), "none.md")}
     found["search"] = run("search", "知识蒸馏 软标签")
     found["ask"] = run("ask", "知识蒸馏的温度有什么用?")

@@ -37,6 +37,24 @@ def test_of_a_long_report_the_beginning_and_how_much_more() -> None:
     assert len(wire.line({"done": brief})) < 64 * 1024
 
 
+def test_a_digest_names_what_came_what_changed_and_what_went() -> None:
+    told = replace(
+        report(1, 1), updated=1, removed=1, updated_titles=("池化",), removed_titles=("旧闻",),
+        remarks=(("corpus/a.md", "its date “2024-02-30” is none: write YYYY-MM-DD"),),
+        displaced=(("corpus/b.md", "corpus/.replaced/b.md"),),
+        left_out=((".pdf", 2), (".html", 1)),
+    )  # fmt: skip
+    pieces = digest(IndexDone(told, [], cast("Any", None)), Wording("zh"))
+    shown = [(line if isinstance(line, Line) else Line(line)).text for line in pieces]
+    assert shown[3:] == [
+        "新笔记", "+ 第 0 篇", "", "更新的笔记", "~ 池化", "", "移除的笔记", "- 旧闻", "",
+        "被同名文件替换的文件", "corpus/b.md：旧的留在 corpus/.replaced/b.md", "",
+        "读不了的文件", "✗ corpus/0.bin：holds no text", "",
+        "读了，但写得有问题的文件", "⚠ corpus/a.md：日期“2024-02-30”不对：请写成 YYYY-MM-DD", "",
+        "另有 3 个其他格式的文件没有收录（.pdf .html）",
+    ]  # fmt: skip
+
+
 def test_how_many_more_is_told_in_the_language_of_the_screen() -> None:
     pairs = tuple((f"corpus/{n}.txt", f"corpus/{n}.md") for n in range(203))
     brief = replace(report(203, 203), replaced=pairs).brief()

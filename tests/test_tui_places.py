@@ -609,3 +609,15 @@ async def test_an_index_that_another_process_brought_up_to_date_is_noticed(
         _elsewhere(s)
         await s.says(f"提交 {s.notes.commit}")
         await s.until(lambda: "待收录" not in s.text.splitlines()[0])
+
+
+async def test_what_is_wrong_with_the_index_is_told_in_the_settings(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        s.notes.remarks = (("corpus/bad.md", "its date “2024-02-30” is none: write YYYY-MM-DD"),)
+        s.notes.pending = Pending(left_out=((".pdf", 3),))
+        s.notes.outdated = True
+        await s.press("f7")
+        await s.says("索引要更新 · ")
+        await s.says("⚠ 索引是用别的设置或旧版本做的。^r 更新")
+        await s.says("⚠ corpus/bad.md：日期“2024-02-30”不对")
+        await s.says("另有 3 个其他格式的文件没有收录（.pdf）")

@@ -122,6 +122,8 @@ class FakeNotes:
         self.store = {d.id: d for d in documents}
         self.commit = 3 if documents else 0
         self.pending = Pending()
+        self.remarks: tuple[tuple[str, str], ...] = ()
+        self.outdated = False
         self.held = threading.Event()  # answers wait for it
         self.held.set()
         self.gate = threading.Event()  # rebuilds wait for it, in the middle
@@ -152,6 +154,8 @@ class FakeNotes:
                 "vectors": {"commit": self.commit, "device": "cpu"},
             },
             pending=self.pending,
+            remarks=self.remarks,
+            outdated=self.outdated,
         )
 
     def index(

@@ -30,7 +30,7 @@ from notesqa.errors import Cancelled, CatalogError
 from notesqa.notes import VERSION as READING_VERSION
 from notesqa.notes import gather
 from notesqa.records import Document
-from notesqa.reports import IndexEvent, IndexReport, Stage
+from notesqa.reports import DocumentInfo, IndexEvent, IndexReport, Stage
 from notesqa.scanning import USERDICT, by_suffix, corpus_files, pending, read_corpus
 
 if TYPE_CHECKING:
@@ -205,6 +205,9 @@ def rebuild(
     changed = [d for d in gathered.documents
                if rechunk or d.id not in live or live[d.id].hash != hashes[d.id]]  # fmt: skip
     removed = [row.pk for id_, row in live.items() if id_ not in by_id]
+    went = [d for d in catalog.documents() if d.id not in by_id] if removed else []
+    came = [d for d in changed if d.id not in live]
+    heirs = _heirs(catalog, went, came)
     replaced_pks = [live[d.id].pk for d in changed if d.id in live]
     moved = {
         live[d.id].pk: d
@@ -243,8 +246,11 @@ def rebuild(
     _tidy(catalog, tell)
     titles = {d.id: d.title for r in readings for d in r.documents}
     titles.update({d.id: d.title for d in gathered.documents})
-    new_documents = [d for d in changed if d.id not in live]
-    really_updated = [d for d in changed if d.id in live and live[d.id].hash != hashes[d.id]]
+    updated = [d for d in changed if d.id in live and live[d.id].hash != hashes[d.id]]
+    updated += heirs.values()
+    taken = {heir.id for heir in heirs.values()}
+    came = [d for d in came if d.id not in taken]
+    went = [info for info in went if info.id not in heirs]
     fresh_replacements = [
         (old, new_id) for old, new_id in gathered.replaced if old in live or new_id not in live
     ]
@@ -255,13 +261,15 @@ def rebuild(
         documents=commit.documents,
         chunks=commit.chunks,
         duplicates=commit.duplicates,
-        added=len(new_documents),
-        removed=len(removed),
-        updated=len(really_updated),
+        added=len(came),
+        removed=len(went),
+        updated=len(updated),
         replaced=tuple(
             (titles.get(old, old), titles.get(new_id, new_id)) for old, new_id in fresh_replacements
         ),
-        new_titles=tuple(d.title for d in new_documents),
+        new_titles=tuple(d.title for d in came),
+        updated_titles=tuple(d.title for d in updated),
+        removed_titles=tuple(info.title for info in went),
         copied=tuple(copied),
         unread=_unread(catalog),
         failed=tuple(failed),
@@ -271,6 +279,32 @@ def rebuild(
         remarks=remarks,
         displaced=tuple(displaced),
     )
+
+
+def _heirs(
+    catalog: Catalog, went: Sequence[DocumentInfo], came: Sequence[Document]
+) -> dict[str, Document]:
+    """What takes the place of documents that went, by their ids: to a person they only changed.
+
+    A longer excerpt of an article is another document, and so is a file of another name.
+    """
+    free = {d.id: d for d in came}
+    titled: dict[str, list[Document]] = {}
+    begun: dict[str, list[Document]] = {}
+    for document in came:
+        titled.setdefault(document.title, []).append(document)
+        if document.kind == "excerpt":
+            begun.setdefault(document.text[:_BEGINNING], []).append(document)
+    heirs: dict[str, Document] = {}
+    for info in went:
+        near = titled.get(info.title, [])
+        if info.kind == "excerpt":
+            text = catalog.document(info.id).text.rstrip(".…")
+            longer = begun.get(text[:_BEGINNING], [])
+            near = [*(d for d in longer if d.text.startswith(text)), *near]
+        if (heir := next((d for d in near if d.id in free), None)) is not None:
+            heirs[info.id] = free.pop(heir.id)
+    return heirs
 
 
 def keep_likeness(catalog: Catalog, embedder: Embedder) -> None:

@@ -52,9 +52,10 @@ class IndexReport:
 
     Attributes:
         changed: whether a commit was added; False when nothing had changed.
-        added, removed, updated: documents.
+        added, removed, updated: documents; one that takes the place of another, as a longer
+            excerpt of an article or a file of another name does, is an updated one.
         replaced: titles of excerpts that a whole article replaced, with the article's.
-        new_titles: titles of the added documents.
+        new_titles, updated_titles, removed_titles: of the added, updated and removed documents.
         copied: files that were added to the corpus, relative to the home.
         unread: source and reason of every file that could not be read.
         failed: path and reason of what was named and could not be added to the corpus.
@@ -86,6 +87,8 @@ class IndexReport:
     dictionary: bool = False
     remarks: tuple[tuple[str, str], ...] = ()
     displaced: tuple[tuple[str, str], ...] = ()
+    updated_titles: tuple[str, ...] = ()
+    removed_titles: tuple[str, ...] = ()
 
     def brief(self, most: int = 200) -> IndexReport:
         """The report for a person to read: of every list the first `most`, and how many more.
@@ -105,6 +108,8 @@ class IndexReport:
             self,
             replaced=pairs(self.replaced),
             new_titles=names(self.new_titles),
+            updated_titles=names(self.updated_titles),
+            removed_titles=names(self.removed_titles),
             copied=names(self.copied),
             unread=pairs(self.unread),
             failed=pairs(self.failed),

@@ -38,6 +38,7 @@ class Signal:
         opening: nothing is known yet.
         failed: nor will be, as it is: the home could not be opened.
         waiting: files that a rebuild would take in.
+        outdated: a rebuild would make all of it anew.
         model: name of the chat model; empty for none.
     """
 
@@ -48,6 +49,7 @@ class Signal:
     waiting: int = 0
     model: str = ""
     loading: bool = False
+    outdated: bool = False
 
 
 def _fit(parts: list[tuple[str, str]], cells: int) -> bool:
@@ -98,7 +100,9 @@ class StatusBar(Bar):
             ]
         model = clip(safe(signal.model, newlines=False), 28) or words("extractive")
         parts.append((("∿ " if signal.loading else "") + model, "dim"))
-        if signal.waiting:
+        if signal.outdated:
+            parts.insert(0, (words("outdated"), "alert"))
+        elif signal.waiting:
             parts.insert(0, (words("pending", n=signal.waiting), "alert"))
         if signal.model and not _fit(parts, cells):
             # Who answers says more than how often notes were taken in.

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _KEY_CELLS = 11
 _TOLD_CELLS = 22
+_MOST_SUFFIXES = 5
 
 
 Entry = Line | tuple[Piece, ...] | Callable[[int], list[Line]]
@@ -210,13 +211,19 @@ def digest(done: IndexDone, words: Wording) -> list[Line | tuple[Piece, ...]]:
     def text(value: str) -> str:
         return safe(value, newlines=False)
 
-    def entry(title: str) -> Piece:
+    def entry(title: str, mark: str) -> Piece:
         # The last of a long list says how many more there are.
         if title.startswith("… "):
             return Piece(text(told(title, words)))
-        return Piece(f"+ {text(title)}", link=f"title:{title}")
+        return Piece(f"{mark} {text(title)}", link=f"title:{title}")
 
-    part("new_notes", [(entry(title),) for title in report.new_titles])
+    def gone(title: str) -> Piece:
+        more = title.startswith("… ")
+        return Piece(text(told(title, words)) if more else f"- {text(title)}", "dim")
+
+    part("new_notes", [(entry(title, "+"),) for title in report.new_titles])
+    part("updated_notes", [(entry(title, "~"),) for title in report.updated_titles])
+    part("removed_notes", [(gone(title),) for title in report.removed_titles])
 
     def change(old: str, new: str) -> tuple[Piece, ...]:
         said = told(new, words) if old == "…" else new
@@ -230,15 +237,43 @@ def digest(done: IndexDone, words: Wording) -> list[Line | tuple[Piece, ...]]:
             for info in done.changed
         ],
     )
-    refused = (*report.unread, *report.failed)
     part(
-        "unread",
+        "displaced",
         [
             (
-                Piece(f"✗ {text(source)}{words('colon')}", "error"),
-                Piece(text(told(why, words))),
+                Piece(f"{text(path)}{words('colon')}"),
+                Piece(
+                    words("kept_as", path=text(told(kept, words) if path == "…" else kept)), "dim"
+                ),
             )
-            for source, why in refused
+            for path, kept in report.displaced
         ],
     )
+    part("unread", complaints((*report.unread, *report.failed), words, "✗", "error"))
+    part("remarks", complaints(report.remarks, words, "⚠", "warning"))
+    if report.left_out:
+        lines += [BLANK, (Piece(left_out(report.left_out, words), "dim"),)]
     return lines
+
+
+def complaints(
+    files: Sequence[tuple[str, str]], words: Wording, mark: str, style: str
+) -> list[tuple[Piece, ...]]:
+    """Files, each with what is wrong with it."""
+    from notesqa.tui.faults import told
+
+    return [
+        (
+            Piece(f"{mark} {safe(source, newlines=False)}{words('colon')}", style),
+            Piece(safe(told(why, words), newlines=False)),
+        )
+        for source, why in files
+    ]
+
+
+def left_out(counts: Sequence[tuple[str, int]], words: Wording) -> str:
+    """How many files of other formats there are, and which."""
+    suffixes = [safe(suffix, newlines=False) for suffix, _ in counts[:_MOST_SUFFIXES]]
+    more = "…" * (len(counts) > _MOST_SUFFIXES)
+    total = sum(count for _, count in counts)
+    return words("left_out", n=total, suffixes=" ".join(filter(None, (*suffixes, more))))

@@ -179,11 +179,15 @@ class Hearing(Errands):
             documents=status.documents,
             commit=status.commit,
             waiting=waiting,
+            outdated=status.outdated,
         )
         self.desk.documents() if status.commit else None
         if self.is_empty != was_empty:
             # To the welcome, which takes the place of asking, or back from it.
             self.action_go("ask")
+        elif first and status.outdated:
+            said = self.words("outdated_why", key=self.key_of("rebuild"))
+            self.notify(said, timeout=8)
         elif first and waiting:
             self._tell_waiting(status)
         self._refresh_settings()
@@ -398,7 +402,13 @@ class Hearing(Errands):
         if isinstance(line, Input) and line.value and recent:
             # Somebody is typing: a page now would swallow the keys.
             key = self.key_of("digest")
-            self.notify(self.words("digest_ready", n=message.report.added, key=key), timeout=8)
+            report = message.report
+            counts = {
+                "added": report.added,
+                "updated": report.updated,
+                "removed": report.removed,
+            }
+            self.notify(self.words("digest_ready", key=key, **counts), timeout=8)
         else:
             self.action_digest()
 

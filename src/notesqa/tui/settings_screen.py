@@ -19,7 +19,7 @@ from textual.widgets.option_list import Option
 
 from notesqa.text.terminal import pad, safe
 from notesqa.tui.bars import SMALL, KeyBar, ProgressBar, StatusBar
-from notesqa.tui.faults import told
+from notesqa.tui.dialogs import complaints, left_out
 from notesqa.tui.flow import BLANK, Line, Piece, wrap
 from notesqa.tui.surface import Section, Surface
 from notesqa.tui.theme import THEMES
@@ -127,13 +127,21 @@ class SettingsScreen(Screen[None]):
             lines += [BLANK, *wrap([Piece(words("no_models"), "dim")], width)]
         file = safe(str(app.settings_file), newlines=False)
         lines += [BLANK, *wrap([Piece(words("kept_in", file=file), "dim")], width)]
-        if status is not None and status.unread:
-            lines += [BLANK, Line((Piece(words("unread"), "heading-3"),))]
-            for source, reason in status.unread:
-                why = safe(told(reason, words), newlines=False)
-                said = f"✗ {safe(source, newlines=False)}{words('colon')}{why}"
-                shown = Piece(said, "error")
-                lines += wrap([shown], width, rest=[Piece("  ")])
+        if status is None:
+            return lines
+        if status.outdated:
+            said = words("outdated_why", key=app.key_of("rebuild"))
+            lines += [BLANK, *wrap([Piece(f"⚠ {said}", "warning")], width, rest=[Piece("  ")])]
+        for key, files, mark, style in (
+            ("unread", status.unread, "✗", "error"),
+            ("remarks", status.remarks, "⚠", "warning"),
+        ):
+            if files:
+                lines += [BLANK, Line((Piece(words(key), "heading-3"),))]
+            for told in complaints(files, words, mark, style):
+                lines += wrap(told, width, rest=[Piece("  ")])
+        if others := status.pending.left_out:
+            lines += [BLANK, *wrap([Piece(left_out(others, words), "dim")], width)]
         return lines
 
     def _engine(self, follower: Mapping[str, Any]) -> str:
