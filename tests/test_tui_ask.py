@@ -7,11 +7,14 @@ from pathlib import Path
 import pytest
 from textual import events
 from textual._xterm_parser import XTermParser
+from textual.geometry import Offset
 from textual.keys import _character_to_key
+from textual.selection import Selection
 
 from notesqa.config import Settings
 from notesqa.records import Document, Source
 from notesqa.tui.app import NotesApp
+from notesqa.tui.flow import Piece, wrap
 from notesqa.tui.settings_screen import SettingsScreen
 from tests.quoting import quoting
 from tests.test_tui_app import QUESTION, Session, messages_stay, session
@@ -418,3 +421,35 @@ async def test_help_tells_what_can_be_done_with_the_answers(tmp_path: Path) -> N
         await s.press("f1")
         await s.says("在任何地方")
         assert "在回答和原文里" not in s.text
+
+
+async def test_what_is_selected_is_copied_as_it_was_written(tmp_path: Path) -> None:
+    """Not as the window broke it; and that it was copied is said."""
+    async with session(tmp_path, size=(60, 40)) as s:
+        await s.ask("DDIM 采样可以跳步")
+        talk = s.app.ask_screen.talk
+        begin = next(y for y, (_, line) in enumerate(talk._lines) if "DDIM 用" in line.text)
+        end = next(y for y, (_, line) in enumerate(talk._lines) if "引用" in line.text)
+        assert end - begin > 2, "it takes several lines"
+        whole = talk._lines[begin][1].text
+        start = whole.index("用非")
+        s.app.screen.selections = {
+            talk: Selection(Offset(start, begin), Offset(len("  引用"), end))
+        }
+        await s.press("ctrl+c")
+        assert s.app.clipboard == (
+            "用非马尔可夫的推断过程，采样可以跳步，所以比 DDPM 快 10 到 50 倍。[1]\n\n引用"
+        )
+        await s.says("已复制所选文字")
+
+
+def test_lines_that_go_on_say_what_stood_between_them() -> None:
+    text = "混合 of words and 中文的句子 and more\n新的一行"
+    pieces = [piece for row in text.split("\n") for piece in (Piece(row), Piece("\n"))][:-1]
+    for width in range(6, 50):
+        lines = wrap(pieces, width, first=[Piece("• ")], rest=[Piece("  ")])
+        joined = lines[0].text[2:]
+        for line in lines[1:]:
+            joint = "\n" if line.joint is None else line.joint
+            joined += joint + line.text[line.head if line.joint is not None else 2 :]
+        assert joined == text

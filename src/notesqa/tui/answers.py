@@ -132,7 +132,8 @@ def _indented(line: Line) -> Line:
         return line
     indent = Piece("  ")
     spot = line.spot and replace(line.spot, head=(indent, *line.spot.head))
-    return Line((indent, *line.pieces), line.fill, line.anchor, spot)
+    head = line.head + len(indent.text) if line.joint is not None else 0
+    return replace(line, pieces=(indent, *line.pieces), spot=spot, head=head)
 
 
 def _body(exchange: Exchange, cells: int, words: Wording, latex: bool) -> list[Line]:

@@ -275,7 +275,7 @@ class NotesApp(Hearing):
         selected = focused.selected_text if isinstance(focused, Input) else ""
         selected = selected or self.screen.get_selected_text() or ""
         if selected:
-            self.copy_to_clipboard(selected)
+            self.copy(selected, "the_selection")
             return
         if self.answering:
             self.stop_answer()

@@ -98,6 +98,8 @@ class Line:
         spot: the formula that it is a part of; equal for all of its lines.
         picture, row: what covers its text from the end of the spot's head, and which
             row of it.
+        joint: what stood between it and the line above, where that is gone on with; else None.
+        head: how many characters stand before what goes on.
     """
 
     pieces: tuple[Piece, ...] = ()
@@ -106,6 +108,8 @@ class Line:
     spot: Spot | None = None
     picture: Picture | None = None
     row: int = 0
+    joint: str | None = None
+    head: int = 0
 
     @property
     def text(self) -> str:
@@ -169,24 +173,29 @@ def wrap(
     heads = (list(first), list(rest))
     room = [max(4, width - sum(cell_len(p.text) for p in head)) for head in heads]
     lines: list[list[Piece]] = []
+    joints: list[str | None] = [None]
     current: list[Piece] = []
     used = 0
+    gap = ""
 
-    def end_line() -> None:
-        nonlocal current, used
+    def end_line(*, goes_on: bool = True) -> None:
+        nonlocal current, used, gap
         while current and not current[-1].text.strip(" ") and not current[-1].solid:
             current.pop()
+            gap = " "
         lines.append(current)
-        current, used = [], 0
+        joints.append(gap if goes_on else None)
+        current, used, gap = [], 0, ""
 
     for word in _words(pieces):
         if word[0].text == "\n":
-            end_line()
+            end_line(goes_on=False)
             continue
         size = sum(cell_len(p.text) for p in word)
         limit = room[0] if not lines else room[1]
         if used + size > limit:
             if word[0].text.startswith(" ") and len(word) == 1:
+                gap = " "
                 continue
             if current:
                 end_line()
@@ -199,14 +208,22 @@ def wrap(
                 used += taken
             continue
         if not current and lines and word[0].text.isspace():
+            if joints[-1] is not None:
+                joints[-1] = " "
             continue
         current.extend(word)
         used += size
     if current or not lines:
         end_line()
+    lead = sum(len(piece.text) for piece in heads[1])
     return [
-        Line(tuple(_merged([*(heads[1] if index else heads[0]), *line])), fill)
-        for index, line in enumerate(lines)
+        Line(
+            tuple(_merged([*(heads[1] if index else heads[0]), *line])),
+            fill,
+            joint=joint,
+            head=lead if joint is not None else 0,
+        )
+        for index, (line, joint) in enumerate(zip(lines, joints, strict=False))
     ]
 
 

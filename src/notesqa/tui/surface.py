@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from textwrap import dedent
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -404,8 +405,25 @@ class Surface(PictureView, can_focus=True):
     # -- selecting, clicking -----------------------------------------------------
 
     def get_selection(self, selection: Selection) -> tuple[str, str] | None:
-        """The selected text."""
-        return selection.extract("\n".join(line.text for _, line in self._lines)), "\n"
+        """The selected text, its lines those of the text and not of the window."""
+        first = selection.start.y if selection.start is not None else 0
+        last = selection.end.y if selection.end is not None else len(self._lines) - 1
+        text, indented = "", True
+        for y in range(max(0, first), min(last + 1, len(self._lines))):
+            if (span := selection.get_span(y)) is None:
+                continue
+            line = self._lines[y][1]
+            start, end = span
+            said = line.text[: end if end >= 0 else None].rstrip(" ")
+            if y == first:
+                text, indented = said[start:], not said[:start].strip(" ")
+            elif line.joint is not None:
+                text += line.joint + said[line.head :]
+            else:
+                text += "\n" + said
+        head, newline, rest = text.partition("\n")
+        # What all lines are set in by is no part of them.
+        return (dedent(text) if indented else head + newline + dedent(rest)), "\n"
 
     def selection_updated(self, selection: Selection | None) -> None:
         """Draw the selection."""

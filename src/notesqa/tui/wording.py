@@ -62,6 +62,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "copied": ("已复制{what}", "copied {what}"),
     "the_answer": ("回答", "the answer"),
     "the_quote": ("引文", "the quotation"),
+    "the_selection": ("所选文字", "what is selected"),
     "the_latex": ("公式的 LaTeX", "the LaTeX"),
     "no_citation": ("没有这条引用", "no such citation"),
     "busy": ("上一个问题还在回答，Esc 可停止", "still answering; Esc stops it"),
