@@ -12,10 +12,12 @@ from textual.keys import _character_to_key
 from textual.selection import Selection
 
 from notesqa.config import Settings
-from notesqa.records import Document, Source
+from notesqa.records import Answer, Document, Source
+from notesqa.tui.answers import Exchange, exchange_lines
 from notesqa.tui.app import NotesApp
 from notesqa.tui.flow import Piece, wrap
 from notesqa.tui.settings_screen import SettingsScreen
+from notesqa.tui.wording import Wording
 from tests.quoting import quoting
 from tests.test_tui_app import QUESTION, Session, messages_stay, session
 
@@ -453,3 +455,35 @@ def test_lines_that_go_on_say_what_stood_between_them() -> None:
             joint = "\n" if line.joint is None else line.joint
             joined += joint + line.text[line.head if line.joint is not None else 2 :]
         assert joined == text
+
+
+async def test_whatever_was_asked_here_is_recalled(tmp_path: Path) -> None:
+    """Also what was clicked, and what was asked in a conversation that is gone on with."""
+    async with session(tmp_path) as s:
+        await s.until(lambda: s.app.suggestions)
+        assert "上次所问" not in s.text
+        clicked = s.app.suggestions[0]
+        s.app.ask_screen.open(f"ask:{clicked}")
+        await s.until(lambda: s.app.latest and s.app.latest.state == "done")
+        await s.says("↑ 上次所问")
+        question = s.app.ask_screen.question
+        await s.press("up")
+        assert question.value == clicked
+        question.value = ""
+        document = next(iter(s.notes.store.values()))
+        answer = quoting((document, document.text[:9]), question="从前所问")
+        s.notes.kept[7] = ("从前所问", [answer])
+        s.app.open_conversation(7)
+        await s.until(lambda: s.app.latest and s.app.latest.question == "从前所问")
+        await s.press("up")
+        assert question.value == "从前所问"
+
+
+def test_nothing_said_is_not_called_doubtful() -> None:
+    quoted = quoting((Document("d", "标题", "正文。", "article", (Source("a.md", 1),)), "正文。"))
+    answer = Answer(
+        "问", (), (), False, "writer", stopped=True, alternative=quoted, seconds={"total": 1.0}
+    )
+    exchange = Exchange(1, "问", state="done", answer=answer)
+    lines = [line.text.strip() for line in exchange_lines(exchange, 60, Wording("zh"))]
+    assert lines[:5] == ["▌ 问", "", "≈ 没有写成就停了，直接摘录笔记如下", "", "正文。[1]"]

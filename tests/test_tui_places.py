@@ -15,13 +15,14 @@ from textual.keys import _character_to_key
 from textual.widgets import Input
 
 from notesqa.config import Settings, TuiSettings
-from notesqa.errors import CatalogError, ModelError
+from notesqa.errors import CatalogError, ConfigError, ModelError
 from notesqa.records import Document, Passage, Source
 from notesqa.reports import ConversationInfo, Pending
 from notesqa.retrieval.features import FEATURES
 from notesqa.tui.app import NotesApp
 from notesqa.tui.dialogs import Page
 from notesqa.tui.history_screen import HistoryScreen
+from notesqa.tui.path_field import path_given
 from notesqa.tui.read_screen import ReadScreen
 from notesqa.tui.results import Result, result_lines
 from notesqa.tui.search_screen import SearchScreen
@@ -621,3 +622,61 @@ async def test_what_is_wrong_with_the_index_is_told_in_the_settings(tmp_path: Pa
         await s.says("⚠ 索引是用别的设置或旧版本做的。^r 更新")
         await s.says("⚠ corpus/bad.md：日期“2024-02-30”不对")
         await s.says("另有 3 个其他格式的文件没有收录（.pdf）")
+
+
+# -- adding notes, beginning anew ------------------------------------------------------------
+
+
+async def test_notes_from_elsewhere_are_added_from_any_place(tmp_path: Path) -> None:
+    inbox = tmp_path / "in box"
+    inbox.mkdir()
+    (inbox / "new.md").write_text("# 新", encoding="utf-8")
+    given: list[Path] = []
+    async with session(tmp_path / "home") as s:
+        index = s.notes.index
+
+        def hear(paths: Any = (), **more: Any) -> Any:
+            given.extend(paths)
+            return index(paths, **more)
+
+        s.notes.index = hear  # type: ignore[method-assign]
+        await s.press("f3", "ctrl+t")
+        await s.says("Tab 补全 · 回车收进来")
+        await s.type(f"{tmp_path}/in")
+        await s.press("tab", "tab")
+        line = s.app.focused
+        assert isinstance(line, Input)
+        assert line.value == f"{inbox}/new.md"
+        await s.press("enter")
+        await s.until(lambda: given == [inbox / "new.md"])
+        await s.until(lambda: not s.app.desk.indexing)
+        await s.press("ctrl+t")
+        await s.type("/nowhere/at all")
+        await s.press("enter")
+        await s.says("没有这个路径：/nowhere/at all")
+        assert len(given) == 1
+
+
+@pytest.mark.parametrize("typed", ["{}/in box/a.md", "'{}/in box/a.md'", r"{}/in\ box/a.md "])
+def test_a_path_may_be_written_as_a_terminal_drops_it(tmp_path: Path, typed: str) -> None:
+    (tmp_path / "in box").mkdir()
+    (tmp_path / "in box" / "a.md").write_text("# 甲", encoding="utf-8")
+    assert path_given(typed.format(tmp_path)) == tmp_path / "in box" / "a.md"
+    with pytest.raises(ConfigError, match="no such path"):
+        path_given("in box/'none")
+
+
+async def test_a_new_conversation_begins_from_any_place(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.ask()
+        for place in ("f3", "f4", "f6", "f7"):
+            await s.press(place, "ctrl+n")
+            await s.until(lambda: s.app.screen is s.app.ask_screen and not s.app.exchanges)
+            assert s.app.focused is s.app.ask_screen.question
+
+
+def test_one_is_no_plural() -> None:
+    english = Wording("en")
+    assert english("turns", n=1) == "1 question"
+    assert english("results", n=1, ms=4) == "1 result · 4 ms"
+    assert english("pending", n=2) == "2 files waiting"

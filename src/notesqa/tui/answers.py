@@ -172,7 +172,10 @@ def _answer(
     if exchange.nearby:
         lines += [BLANK, *nearby_lines(exchange.nearby, exchange.number, cells, words)]
     if answer.alternative is not None:
-        lines += [BLANK, *wrap([Piece(f"≈ {words('alternative')}", "warning")], cells), BLANK]
+        # Where it was stopped before anything was said, nothing of it is doubtful.
+        why = words("alternative" if answer.sentences else "stopped_early")
+        lines += [BLANK] * bool(lines)
+        lines += [*wrap([Piece(f"≈ {why}", "warning")], cells), BLANK]
         lines += _said(exchange, answer.alternative, "alt", cells, words, latex)
     return [*lines, BLANK, Line((Piece(clip(_colophon(answer, words), cells), "dim"),))]
 
@@ -197,7 +200,8 @@ def _said(
     known = {c.n for c in answer.citations}
     prefix = f"{scheme}:{exchange.number}"
     blocks = answer_blocks(paragraphs(answer), known, prefix, show_source=latex)
-    lines += lay_out(blocks, cells, show_source=latex)
+    if blocks:
+        lines += lay_out(blocks, cells, show_source=latex)
     doubts = [s for s in answer.sentences if not s.supported]
     if doubts and not answer.refused:
         lines.append(BLANK)

@@ -25,7 +25,7 @@ from textual.theme import Theme
 from textual.widgets import Input
 
 from notesqa.config import Settings
-from notesqa.errors import ConfigError
+from notesqa.errors import ConfigError, NotesqaError
 from notesqa.text.terminal import clip, safe
 from notesqa.tui.ask_screen import AskScreen
 from notesqa.tui.bars import Progress
@@ -77,6 +77,8 @@ class NotesApp(Hearing):
         Binding("f6", "go('history')", "do_history", id="history", priority=True, show=False),
         Binding("f7", "go('settings')", "do_settings", id="settings", priority=True, show=False),
         Binding("ctrl+r,f5", "rebuild", "do_rebuild", id="rebuild", priority=True),
+        Binding("ctrl+n", "new_conversation", "do_new", id="new_conversation", show=False),
+        Binding("ctrl+t", "add_notes", "do_add", id="add", show=False, priority=True),
         Binding("ctrl+x", "cancel_rebuild", "do_cancel", id="cancel", show=False, priority=True),
         Binding("ctrl+l", "digest", "do_digest", id="digest", show=False, priority=True),
         Binding("f10", "theme", "do_theme", id="theme", show=False, priority=True),
@@ -400,6 +402,29 @@ class NotesApp(Hearing):
     def action_rebuild(self) -> None:
         """Take in what has changed in the corpus."""
         self.rebuild()
+
+    def action_add_notes(self) -> None:
+        """Have a file or folder named, and take in its notes."""
+        from notesqa.tui.dialogs import Prompt
+        from notesqa.tui.path_field import path_given
+
+        if isinstance(self.screen, ModalScreen):
+            return
+        if self.is_empty:
+            self.action_go("ask")  # where the line for it is
+            return
+
+        def named(text: str | None) -> None:
+            if not text:
+                return
+            try:
+                path = path_given(text)
+            except NotesqaError:
+                self.notify(self.words("no_such_path", path=safe(text)), timeout=5, markup=False)
+                return
+            self.rebuild([path])
+
+        self.push_screen(Prompt(self.words("add_notes"), "", self.words, path=True), named)
 
     def rebuild(self, paths: Sequence[Path] = ()) -> None:
         """Bring the index up to the corpus, with the notes below `paths` added."""

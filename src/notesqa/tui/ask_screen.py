@@ -48,7 +48,6 @@ class AskScreen(AnswerCommands):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "stop", "do_stop", id="stop"),
-        Binding("ctrl+n", "app.new_conversation", "do_new", id="new_conversation", show=False),
         Binding("ctrl+o", "pane", "do_pane", id="other_pane", show=False),
         # Before the line takes them for digits.
         Binding(
@@ -95,6 +94,8 @@ class AskScreen(AnswerCommands):
         self._wanted = False
         self.source.clear()
         self.talk.point_at("")
+        for exchange in exchanges:
+            self.question.remember(exchange.question)
         if exchanges:
             self._turn = exchanges[-1].number
             self._hint()
@@ -152,6 +153,7 @@ class AskScreen(AnswerCommands):
         self.add_class("-talk")
         self.remove_class("-source")
         self._wanted = False
+        self.question.remember(exchange.question)
         section = self._section(exchange)
         first = not self._sections
         self._sections[exchange.number] = section
@@ -465,7 +467,6 @@ class AskScreen(AnswerCommands):
         if not text:
             return
         if self.notes_app.submit(text):
-            self.question.remember(text)
             self.question.value = ""
 
     @on(Input.Changed, "#question")

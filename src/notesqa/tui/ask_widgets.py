@@ -38,6 +38,13 @@ class QuestionInput(Field):
         if question and question not in self._past[-1:]:
             self._past.append(question)
         self._at = len(self._past)
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Nothing is brought back where nothing was asked."""
+        if action == "recall":
+            return bool(self._past)
+        return super().check_action(action, parameters)
 
     def action_recall(self, step: int) -> None:
         """The question before or after the one shown."""

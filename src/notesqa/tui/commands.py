@@ -46,7 +46,7 @@ _FIRST = (
     ),
     *("open_conversation", "export", "rename", "delete", "undo"),
     *("outline", "read_back", "read_forward", "read_copy", "read_latex", "read_source"),
-    *("search", "read", "history", "ask", "rebuild", "cancel", "digest"),
+    *("search", "read", "history", "ask", "add", "rebuild", "cancel", "digest"),
     *("settings", "theme", "help"),
 )
 _LAST = ("stop", "interrupt", "quit")

@@ -486,15 +486,3 @@ class Desk:
                 continue
             known = found
             self.post(Noticed(self.notes.status()))
-
-
-def path_given(text: str) -> Path:
-    """The path that the user typed.
-
-    Raises:
-        ConfigError: there is nothing there.
-    """
-    path = Path(text.strip().strip("\"'")).expanduser()
-    if not path.exists():
-        raise ConfigError(f"no such path: {path}", "check its spelling")
-    return path

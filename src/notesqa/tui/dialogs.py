@@ -17,6 +17,7 @@ from textual.widgets import Button, Input, Static
 from notesqa.text.terminal import pad, safe
 from notesqa.tui.field import Field
 from notesqa.tui.flow import BLANK, Line, Piece, wrap
+from notesqa.tui.path_field import PathField
 from notesqa.tui.surface import Section, Surface
 from notesqa.tui.wording import Wording
 
@@ -68,18 +69,21 @@ class Prompt(ModalScreen[str]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "leave", show=False)]
 
-    def __init__(self, question: str, value: str, words: Wording) -> None:
+    def __init__(self, question: str, value: str, words: Wording, *, path: bool = False) -> None:
+        """`path`: what is wanted is the path of notes."""
         super().__init__()
         self.question = question
         self.value = value
         self.words = words
+        self.path = path
 
     def compose(self) -> ComposeResult:
         """The question and the line."""
         with Vertical(classes="dialog"):
             yield Static(Text(self.question), markup=False)
-            yield Field(self.value)
-            yield Static(Text(self.words("fill_keys")), classes="dialog-keys", markup=False)
+            yield PathField(value=self.value) if self.path else Field(self.value)
+            keys = self.words("path_keys" if self.path else "fill_keys")
+            yield Static(Text(keys), classes="dialog-keys", markup=False)
 
     @on(Input.Submitted)
     def _on_submitted(self, message: Input.Submitted) -> None:

@@ -3,64 +3,27 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, cast
 
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Vertical
 from textual.screen import Screen
-from textual.suggester import Suggester
 from textual.widgets import Input, Static
 
 from notesqa.errors import NotesqaError
 from notesqa.text.terminal import safe
 from notesqa.tui.bars import KeyBar, ProgressBar, Signal, StatusBar
-from notesqa.tui.desk import path_given
-from notesqa.tui.field import Field
+from notesqa.tui.path_field import PathField, path_given
 from notesqa.tui.wording import Wording, speak
 
 if TYPE_CHECKING:
     from notesqa.tui.app import NotesApp
 
-_NOTES = (".md", ".txt")
-
-
-class PathSuggester(Suggester):
-    """Completes the path of a folder or note; folders end in a slash, to be gone on with."""
-
-    def __init__(self) -> None:
-        # What lies in a folder changes.
-        super().__init__(use_cache=False, case_sensitive=True)
-
-    async def get_suggestion(self, value: str) -> str | None:
-        """The first path that goes on like `value`, or None."""
-        head, slash, last = value.rpartition("/")
-        if not slash:
-            return None
-        folder = Path(head + slash).expanduser()
-        try:
-            found = sorted(
-                entry.name + "/" * entry.is_dir()
-                for entry in folder.iterdir()
-                if entry.name.startswith(last)
-                and entry.name.startswith(".") <= last.startswith(".")
-                and (entry.is_dir() or entry.suffix.lower() in _NOTES)
-            )
-        except (OSError, RuntimeError, ValueError):
-            return None
-        # Paths that are no text cannot be shown, nor typed.
-        return next((head + slash + name for name in found if safe(name) == name), None)
-
 
 class WelcomeScreen(Screen[None]):
     """Shown in place of the first screen while there is nothing to ask."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("tab", "complete", show=False, priority=True),
-    ]
 
     def __init__(self, words: Wording) -> None:
         super().__init__()
@@ -83,7 +46,7 @@ class WelcomeScreen(Screen[None]):
             yield Static(id="welcome-2", markup=False)
             yield Static(Text(words("welcome_3")), markup=False)
             hint = words("folder_hint")
-            yield Field(id="folder", placeholder=hint, suggester=PathSuggester())
+            yield PathField(id="folder", placeholder=hint)
             yield Static("", id="welcome-said", markup=False)
         yield KeyBar()
 
@@ -125,10 +88,3 @@ class WelcomeScreen(Screen[None]):
             self.say(self.words("no_such_path", path=message.value.strip()))
             return
         self.notes_app.rebuild([path])
-
-    async def action_complete(self) -> None:
-        """Go on with the path that there is, also before the line has shown it."""
-        line = self.query_one("#folder", Input)
-        if line.suggester is not None:
-            line.value = await line.suggester.get_suggestion(line.value) or line.value
-        line.action_end()

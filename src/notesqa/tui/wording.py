@@ -21,10 +21,10 @@ _WORDS: dict[str, tuple[str, str]] = {
     # header
     "opening": ("正在打开…", "opening…"),
     "not_opened": ("打不开", "not opened"),
-    "notes_count": ("{n} 篇", "{n} notes"),
+    "notes_count": ("{n} 篇", "{n} note{s}"),
     "commit": ("提交 {n}", "commit {n}"),
     "no_index": ("尚未建立索引", "no index yet"),
-    "pending": ("{n} 个文件待收录", "{n} files waiting"),
+    "pending": ("{n} 个文件待收录", "{n} file{s} waiting"),
     "extractive": ("摘录", "extractive"),
     # asking
     "question_hint": ("问你的笔记", "Ask your notes"),
@@ -40,6 +40,10 @@ _WORDS: dict[str, tuple[str, str]] = {
         "以上多有存疑，直接摘录笔记如下",
         "much of that is doubtful; in the notes' own words",
     ),
+    "stopped_early": (
+        "没有写成就停了，直接摘录笔记如下",
+        "stopped before anything was said; in the notes' own words",
+    ),
     "citations": ("引用", "Citations"),
     "at_line": ("第 {n} 行", "line {n}"),
     "nearby": ("最接近的段落", "Nearest passages"),
@@ -51,7 +55,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "folded": ("…共 {n} 字", "… {n} characters in all"),
     "seconds": ("{n} 秒", "{n} s"),
     "first_wait": ("正在装载索引，稍候即答", "loading the index; the answer follows"),
-    "empty_ask": ("收到 {n} 篇笔记。问一个问题吧。", "{n} notes received. Ask a question."),
+    "empty_ask": ("收到 {n} 篇笔记。问一个问题吧。", "{n} note{s} received. Ask a question."),
     "empty_ask_keys": (
         "回车提问 · F3 检索 · F4 读笔记 · Ctrl+P 所有命令 · F1 帮助",
         "Enter asks · F3 search · F4 notes · Ctrl+P every command · F1 help",
@@ -74,14 +78,14 @@ _WORDS: dict[str, tuple[str, str]] = {
     "read_empty": ("选一篇笔记来读", "choose a note to read"),
     "outline": ("大纲", "Outline"),
     "cut_short": ("摘录到此为止", "the excerpt ends here"),
-    "also_in": ("也见于 {n} 处", "also in {n} places"),
+    "also_in": ("也见于 {n} 处", "also in {n} place{s}"),
     # search
     "search_hint": (
         "边打边搜；tag: source: after: before: 可筛选",
         "search as you type; tag: source: after: before: filter",
     ),
-    "results": ("{n} 条 · {ms} 毫秒", "{n} results · {ms} ms"),
-    "listed": ("{n} 篇，新的在前", "{n} notes, newest first"),
+    "results": ("{n} 条 · {ms} 毫秒", "{n} result{s} · {ms} ms"),
+    "listed": ("{n} 篇，新的在前", "{n} note{s}, newest first"),
     "listed_first": ("最新的 {n} 篇", "the {n} newest notes"),
     "no_tag": ("没有标签：{name}", "no such tag: {name}"),
     "no_source": ("没有这样的文件：{name}", "no such file: {name}"),
@@ -175,7 +179,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     # history
     "history_hint": ("搜索对话", "search the conversations"),
     "no_history": ("还没有对话", "no conversations yet"),
-    "turns": ("{n} 问", "{n} questions"),
+    "turns": ("{n} 问", "{n} question{s}"),
     "rename": ("改名", "Rename"),
     "delete_ask": ("删除“{title}”？", "Delete “{title}”?"),
     "deleted": ("已删除。按 F9 撤销", "deleted; F9 takes it back"),
@@ -244,6 +248,14 @@ _WORDS: dict[str, tuple[str, str]] = {
         "文件夹或文件的路径，例如 ~/notes（Tab 补全）",
         "path of a folder or file, e.g. ~/notes (Tab completes)",
     ),
+    "add_notes": (
+        "要收进来的文件或文件夹，例如 ~/Downloads/a.txt",
+        "a file or folder to take in, e.g. ~/Downloads/a.txt",
+    ),
+    "path_keys": (
+        "Tab 补全 · 回车收进来 · Esc 取消",
+        "Tab completes · Enter takes it in · Esc leaves it",
+    ),
     "no_such_path": ("没有这个路径：{path}", "no such path: {path}"),
     # general
     "yes": ("确定", "Yes"),
@@ -271,6 +283,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "do_history": ("历史", "History"),
     "do_settings": ("设置", "Settings"),
     "do_rebuild": ("收录", "Rebuild"),
+    "do_add": ("收进别处的笔记", "Add notes"),
     "do_cancel": ("取消收录", "Cancel the rebuild"),
     "do_theme": ("切换明暗", "Dark or light"),
     "do_new": ("新对话", "New conversation"),
@@ -325,7 +338,9 @@ class Wording:
     def __call__(self, key: str, /, **values: object) -> str:
         """The wording of `key` with `values` filled in."""
         text = _WORDS[key][self._column]
-        return text.format(**values) if values else text
+        if not values:
+            return text
+        return text.format(**{"s": "" if values.get("n") == 1 else "s", **values})
 
     def named(self, kind: str, name: str) -> str:
         """What `name` is called among those of its kind; itself where it has no wording."""
