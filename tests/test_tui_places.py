@@ -680,3 +680,42 @@ def test_one_is_no_plural() -> None:
     assert english("turns", n=1) == "1 question"
     assert english("results", n=1, ms=4) == "1 result · 4 ms"
     assert english("pending", n=2) == "2 files waiting"
+
+
+async def test_notes_that_are_gone_over_are_shown_and_not_gone_back_to(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.until(lambda: s.app.documents)
+        await s.press("f4")
+        screen = s.app.screen
+        assert isinstance(screen, ReadScreen)
+        await s.until(lambda: screen.source.note and screen.source.note.document.id == "ddim")
+        await s.press("down", "down")
+        await s.says("▌ 稀疏性")
+        assert screen.notes.has_focus
+        await s.press("enter")
+        await s.until(lambda: screen.source.surface.has_focus)
+        await s.press("left_square_bracket")
+        await s.says("没有更早的了")
+        # What is read stays when its list is made anew.
+        _elsewhere(s, without="ddim")
+        s.app.desk.status()
+        await s.until(lambda: len(screen._listed) == 3)
+        assert "▌ 稀疏性" in s.text
+
+
+async def test_on_few_columns_no_note_is_fetched_before_it_is_chosen(tmp_path: Path) -> None:
+    fetched: list[str] = []
+    async with session(tmp_path, size=(70, 20)) as s:
+        document = s.notes.document
+
+        def hear(document_id: str) -> Document:
+            fetched.append(document_id)
+            return document(document_id)
+
+        s.notes.document = hear  # type: ignore[method-assign]
+        await s.until(lambda: s.app.documents)
+        await s.press("f4", "down", "down")
+        await s.pilot.pause(0.4)
+        await s.press("enter")
+        await s.says("▌ 贝叶斯角度")
+        assert fetched == ["regularization"]

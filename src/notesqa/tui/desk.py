@@ -136,7 +136,10 @@ class Desk:
             "index": Lane("index"),
             "desk": Lane("desk"),
             "list": Lane("list", latest=True),
-            **{f"document {who}": Lane(who, latest=True) for who in ("cite", "search", "read")},
+            **{
+                f"document {who}": Lane(who, latest=True)
+                for who in ("cite", "search", "read", "look")
+            },
             "watch": Lane("watch"),
         }
         self._stop_answer = threading.Event()

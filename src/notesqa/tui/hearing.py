@@ -320,8 +320,14 @@ class Hearing(Errands):
         elif purpose == "search":
             if (screen := self._searching()) is not None:
                 screen.show_document(message.note, int(span[0]), int(span[1]))
-        elif (reader := self._reading()) is not None:
-            reader.show_document(message.note, message.number, again=bool(span))
+        elif (reader := self._reading()) is None:
+            return
+        elif purpose == "look":
+            reader.show_preview(message.note)
+        elif span:
+            reader.renew(message.note)
+        else:
+            reader.show_document(message.note, message.number)
 
     def _quoted_otherwise(self, document: Document, start: int, end: int) -> bool:
         """Whether answers here quoted something else from that place."""

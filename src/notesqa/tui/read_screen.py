@@ -26,9 +26,15 @@ from notesqa.tui.surface import Surface
 from notesqa.tui.wording import Wording, speak
 
 if TYPE_CHECKING:
+    from textual.timer import Timer
+
     from notesqa.reports import DocumentInfo
     from notesqa.tui.app import NotesApp
     from notesqa.tui.note_text import NoteText
+
+
+# So long a note is gone over before it is fetched.
+_PAUSE = 0.12
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +85,7 @@ class ReadScreen(Screen[None]):
         self._past: list[Place] = []
         self._at = -1
         self._headings: list[int] = []
+        self._pause: Timer | None = None
         # Where the note was put for a place to be read, which is not the top of the view.
         self._put: tuple[float, int] = (-1.0, 0)
 
@@ -130,7 +137,8 @@ class ReadScreen(Screen[None]):
             return
         self._commit = app.signal.commit
         if note.document.id in known:
-            self._fetch("read:again")
+            width = self.source.surface.text_width
+            app.desk.document(note.document.id, "read:again", width)
         else:
             self.source.mark("gone_note")
 
@@ -173,6 +181,35 @@ class ReadScreen(Screen[None]):
         if self._listed:
             self._choose(self._listed[0].id)
 
+    @on(OptionList.OptionHighlighted, "#notes")
+    def _on_highlighted(self) -> None:
+        """What is gone over is shown beside the list, where there is room for it."""
+        if self._pause is not None:
+            self._pause.stop()
+        self._pause = self.set_timer(_PAUSE, self._look)
+
+    @property
+    def _gone_over(self) -> str:
+        """The note that is highlighted while the keys are in the list or over it; or none."""
+        at = self.notes.highlighted
+        here = self.notes.has_focus or self.filter.has_focus
+        return self._listed[at].id if here and at is not None and at < len(self._listed) else ""
+
+    def _look(self) -> None:
+        width = self.source.surface.text_width if self.source.surface.size.width else 0
+        if width and (document_id := self._gone_over):
+            self.notes_app.desk.document(document_id, "look", width)
+
+    def show_preview(self, note: NoteText) -> None:
+        """A note that is gone over has come; it is not read yet, nor to be gone back to."""
+        shown = self.source.note
+        if note.document.id != self._gone_over:
+            return
+        if shown is None or shown.document.id != note.document.id:
+            self._commit = self.notes_app.signal.commit
+            self.source.show(note)
+            self._outline_of(note)
+
     @on(OptionList.OptionSelected, "#notes")
     def _on_note(self, message: OptionList.OptionSelected) -> None:
         self._choose(self._listed[message.option_index].id)
@@ -192,20 +229,22 @@ class ReadScreen(Screen[None]):
             self._at = len(self._past) - 1
         self._fetch()
 
-    def _fetch(self, purpose: str = "read") -> None:
+    def _fetch(self) -> None:
         place = self._past[self._at]
         width = self.source.surface.text_width
         self._commit = self.notes_app.signal.commit
-        self.notes_app.desk.document(place.document_id, purpose, width, self._at)
+        self.notes_app.desk.document(place.document_id, "read", width, self._at)
 
-    def show_document(self, note: NoteText, at: int, *, again: bool = False) -> None:
-        """The note has come; `again`: as it is now, to be shown where it is already."""
+    def renew(self, note: NoteText) -> None:
+        """The note that is shown has come as it is now."""
+        shown = self.source.note
+        if shown is not None and shown is not note and shown.document.id == note.document.id:
+            self._outline_of(note)
+            self.source.renew(note)
+
+    def show_document(self, note: NoteText, at: int) -> None:
+        """The note has come."""
         if at != self._at or self._past[at].document_id != note.document.id:
-            return
-        if again:
-            if note is not self.source.note:
-                self._outline_of(note)
-                self.source.renew(note)
             return
         listed = [info.id for info in self._listed]
         if note.document.id in listed:
@@ -371,6 +410,8 @@ class ReadScreen(Screen[None]):
         if self.source.surface.has_focus:
             self.remove_class("-reading")
             notes.focus()
+        elif self._gone_over:
+            self._choose(self._gone_over)
         elif self.source.note is not None:
             self.add_class("-reading")
             self.source.surface.focus()
