@@ -912,6 +912,19 @@ async def test_a_choice_that_cannot_be_kept_lasts_for_the_session(
         assert s.app.theme == "transmission-light"
 
 
+async def test_settings_choose_the_language_of_the_next_start(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        await s.press("f7")
+        await s.says("● 中文")
+        s.app.screen.query_one("#languages", OptionList).focus()
+        await s.press("down", "enter")
+        await s.says("English from the next start on")
+        await s.says("● English")
+        await s.until(lambda: (tmp_path / "notesqa.toml").exists())
+        assert '[tui]\nlanguage = "en"' in (tmp_path / "notesqa.toml").read_text("utf-8")
+        assert "F2 提问" in s.text
+
+
 async def test_english(tmp_path: Path) -> None:
     async with session(tmp_path, language="en") as s:
         await s.says("F2 Ask")

@@ -523,6 +523,15 @@ class NotesApp(Hearing):
         self._keep("tui", {"theme": name})
         self._refresh_settings()
 
+    def choose_language(self, language: str) -> None:
+        """Speak this from the next start on: what is on the screen was said already."""
+        tui = dataclasses.replace(self.settings.tui, language=language)
+        self.settings = dataclasses.replace(self.settings, tui=tui)
+        self._keep("tui", {"language": language})
+        self._refresh_settings()
+        if language != self.words.language:
+            self.notify(Wording(language)("next_start"), timeout=4)
+
     def _keep(self, table: str, values: Mapping[str, str]) -> None:
         if self.corpus is not None:
             self.desk.keep(self.settings_file, table, values)

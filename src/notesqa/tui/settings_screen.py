@@ -23,7 +23,7 @@ from notesqa.tui.dialogs import complaints, left_out
 from notesqa.tui.flow import BLANK, Line, Piece, wrap
 from notesqa.tui.surface import Section, Surface
 from notesqa.tui.theme import THEMES
-from notesqa.tui.wording import Wording, speak
+from notesqa.tui.wording import LANGUAGES, Wording, speak
 
 if TYPE_CHECKING:
     from notesqa.tui.app import NotesApp
@@ -54,6 +54,8 @@ class SettingsScreen(Screen[None]):
                 yield OptionList(id="models", markup=False, compact=True)
                 yield Static(Text(self.words("theme"), "bold"), markup=False)
                 yield OptionList(id="themes", markup=False, compact=True)
+                yield Static(Text(self.words("language"), "bold"), markup=False)
+                yield OptionList(id="languages", markup=False, compact=True)
             yield Surface(id="state", max_width=90)
         yield KeyBar()
 
@@ -100,6 +102,15 @@ class SettingsScreen(Screen[None]):
             themes.add_option(
                 Option(Text(("● " if theme.name == app.theme else "○ ") + theme.name))
             )
+        languages = self.query_one("#languages", OptionList)
+        languages.clear_options()
+        chosen = app.settings.tui.language or words.language
+        for code, name in LANGUAGES.items():
+            languages.add_option(Option(Text(("● " if code == chosen else "○ ") + name)))
+        # From what is chosen a key leads to what is not.
+        names = [theme.name for theme in THEMES]
+        themes.highlighted = names.index(app.theme) if app.theme in names else 0
+        languages.highlighted = list(LANGUAGES).index(chosen) if chosen in LANGUAGES else 0
         self.query_one("#state", Surface).show([Section("state", self._state)], keep_scroll=True)
 
     def _state(self, width: int) -> list[Line]:
@@ -158,6 +169,10 @@ class SettingsScreen(Screen[None]):
     @on(OptionList.OptionSelected, "#themes")
     def _on_theme(self, message: OptionList.OptionSelected) -> None:
         self.notes_app.choose_theme(THEMES[message.option_index].name)
+
+    @on(OptionList.OptionSelected, "#languages")
+    def _on_language(self, message: OptionList.OptionSelected) -> None:
+        self.notes_app.choose_language(list(LANGUAGES)[message.option_index])
 
     def action_leave(self) -> None:
         """Back to asking."""

@@ -195,6 +195,8 @@ _WORDS: dict[str, tuple[str, str]] = {
     "milvus": ("Milvus 索引", "Milvus"),
     "device": ("在 {n} 上", "on {n}"),
     "theme": ("配色", "Theme"),
+    "language": ("语言", "Language"),
+    "next_start": ("下次打开时用中文", "English from the next start on"),
     "context": ("上下文", "Context"),
     "tokens": ("{n} 个词元", "{n} tokens"),
     "speed": ("上次速度", "Last speed"),
@@ -325,6 +327,9 @@ _WORDS: dict[str, tuple[str, str]] = {
     "do_next_link": ("下一链接", "Next link"),
     "do_follow": ("打开链接", "Follow it"),
 }
+
+
+LANGUAGES: Mapping[str, str] = {"zh": "中文", "en": "English"}
 
 
 class Wording:
