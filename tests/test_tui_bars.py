@@ -31,10 +31,11 @@ def background(of: NotesApp, x: int) -> object:
 async def test_it_says_what_keys_do_where_the_focus_is(tmp_path: Path) -> None:
     shown = app(tmp_path)
     async with shown.run_test(size=(120, 40)) as pilot:
-        await until(pilot, lambda: "上次所问" in line(shown))
+        await until(pilot, lambda: "⏎ 提问" in line(shown))
+        assert "上次所问" not in line(shown)
         assert "下一引用" not in line(shown)
         await ask(pilot, shown)
-        assert "下一引用" not in line(shown)
+        assert "下一引用" not in line(shown) and "↑ 上次所问" in line(shown)
         await pilot.press("escape")
         await until(pilot, lambda: "下一引用" in line(shown))
         assert "上次所问" not in line(shown)
