@@ -675,7 +675,7 @@ async def test_rebuild_shows_progress_and_then_what_came(
         await s.type("正在打字")
         await s.press("x")
         s.notes.gate.set()
-        await s.says("已收录，新增 1 篇")  # and no page over the line
+        await s.says("已收录：新增 1 · 更新 0")  # and no page over the line
         assert s.app.ask_screen.question.value == "正在打字x"
         await s.press("ctrl+l")
         await s.until(lambda: isinstance(s.app.screen, Page))

@@ -640,7 +640,7 @@ async def test_notes_from_elsewhere_are_added_from_any_place(tmp_path: Path) -> 
             return index(paths, **more)
 
         s.notes.index = hear  # type: ignore[method-assign]
-        await s.press("f3", "ctrl+t")
+        await s.press("f3", "ctrl+s")
         await s.says("Tab 补全 · 回车收进来")
         await s.type(f"{tmp_path}/in")
         await s.press("tab", "tab")
@@ -650,7 +650,7 @@ async def test_notes_from_elsewhere_are_added_from_any_place(tmp_path: Path) -> 
         await s.press("enter")
         await s.until(lambda: given == [inbox / "new.md"])
         await s.until(lambda: not s.app.desk.indexing)
-        await s.press("ctrl+t")
+        await s.press("ctrl+s")
         await s.type("/nowhere/at all")
         await s.press("enter")
         await s.says("没有这个路径：/nowhere/at all")

@@ -78,7 +78,7 @@ class NotesApp(Hearing):
         Binding("f7", "go('settings')", "do_settings", id="settings", priority=True, show=False),
         Binding("ctrl+r,f5", "rebuild", "do_rebuild", id="rebuild", priority=True),
         Binding("ctrl+n", "new_conversation", "do_new", id="new_conversation", show=False),
-        Binding("ctrl+t", "add_notes", "do_add", id="add", show=False, priority=True),
+        Binding("ctrl+s", "add_notes", "do_add", id="add", show=False, priority=True),
         Binding("ctrl+x", "cancel_rebuild", "do_cancel", id="cancel", show=False, priority=True),
         Binding("ctrl+l", "digest", "do_digest", id="digest", show=False, priority=True),
         Binding("f10", "theme", "do_theme", id="theme", show=False, priority=True),
