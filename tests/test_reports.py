@@ -46,7 +46,8 @@ def test_a_digest_names_what_came_what_changed_and_what_went() -> None:
     )  # fmt: skip
     pieces = digest(IndexDone(told, [], cast("Any", None)), Wording("zh"))
     shown = [(line if isinstance(line, Line) else Line(line)).text for line in pieces]
-    assert shown[3:] == [
+    assert shown[2:] == [
+        "放进 corpus/ 的文件：1", "",
         "新笔记", "+ 第 0 篇", "", "更新的笔记", "~ 池化", "", "移除的笔记", "- 旧闻", "",
         "被同名文件替换的文件", "corpus/b.md：旧的留在 corpus/.replaced/b.md", "",
         "读不了的文件", "✗ corpus/0.bin：holds no text", "",

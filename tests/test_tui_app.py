@@ -665,7 +665,7 @@ async def test_rebuild_shows_progress_and_then_what_came(
         s.notes.arriving = [
             Document("new", "新来的", "新来的一段。", "excerpt", (Source("corpus/n.txt", 4),))
         ]
-        s.notes.changed = (1,)
+        s.notes.changing = (1,)
         await s.press("ctrl+r")
         await s.says("30/120")
         await s.says("计算向量")

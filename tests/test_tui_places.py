@@ -248,7 +248,7 @@ async def test_a_rebuild_marks_what_changed_in_the_open_conversation(tmp_path: P
         await s.until(lambda: s.app.conversation_id)
         assert "笔记已改动" not in s.text
         await s.until(lambda: s.app.ask_screen.source.note)
-        s.notes.changed = (1,)
+        s.notes.changing = (1,)
         other = replace(DOCUMENTS[0], text=DOCUMENTS[0].text.replace("拉普拉斯", "别的"))
         s.notes.arriving = [*DOCUMENTS, other]
         del s.notes.store["ddim"]
@@ -719,3 +719,20 @@ async def test_on_few_columns_no_note_is_fetched_before_it_is_chosen(tmp_path: P
         await s.press("enter")
         await s.says("▌ 贝叶斯角度")
         assert fetched == ["regularization"]
+
+
+async def test_a_digest_names_the_conversations_that_this_rebuild_has_changed(
+    tmp_path: Path,
+) -> None:
+    async with session(tmp_path) as s:
+        await s.ask()
+        await s.until(lambda: s.notes.kept)
+        for changing, told in (((1,), True), ((), False), ((1, 2), True)):
+            s.notes.changing = changing
+            s.notes.arriving = [replace(DOCUMENTS[2], id=f"new-{changing}", title="新来的")]
+            await s.press("ctrl+r")
+            await s.until(lambda: isinstance(s.app.screen, Page))
+            await s.says("新来的")
+            assert ("引用的笔记已改动的对话" in s.text) == told
+            assert ("2026-11-20" in s.text) == told
+            await s.press("escape")

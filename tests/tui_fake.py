@@ -132,7 +132,8 @@ class FakeNotes:
         self.reply = ""  # what a model would write; without it answers are extracts
         self.kept: dict[int, tuple[str, list[Answer]]] = {}
         self.deleted: set[int] = set()
-        self.changed: tuple[int, ...] = ()
+        self.changed: tuple[int, ...] = ()  # citations whose notes are others now
+        self.changing: tuple[int, ...] = ()  # the same, from the next rebuild on
         self.searches: list[str] = []
         self._segmenter = Segmenter()
 
@@ -179,6 +180,7 @@ class FakeNotes:
         self.arriving = []
         self.commit += bool(new)
         self.pending = Pending()
+        self.changed, self.changing = self.changing or self.changed, ()
         return IndexReport(
             commit=self.commit,
             changed=bool(new),

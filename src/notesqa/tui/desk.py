@@ -61,6 +61,7 @@ _PIECE_SECONDS = 0.04
 _WATCH_SECONDS = 3.0
 _WATCH_SHARE = 50
 _CHANGED_LOOKED_AT = 200
+_Changed = tuple[tuple[int, ...], ...]
 _SAMPLE = Document("", "", "$\\theta$\n\n```python\nx = 1\n```\n", "article", (Source("x", 1),))
 
 
@@ -451,17 +452,29 @@ class Desk:
                 left = (now - began) / event.done * (event.total - event.done)
             self.post(IndexProgress(event, left))
 
+        before = self._changed_conversations()
         report = self.notes.index(tuple(paths), on_event=on_event, cancel=cancel)
-        changed = self._changed_conversations() if report.changed else []
+        after = self._changed_conversations() if report.changed else {}
+        # What had changed before was told then.
+        changed = [
+            info
+            for info, what in after.values()
+            if info.id not in before or before[info.id][1] != what
+        ]
         self.post(IndexDone(report, changed, self.notes.status()))
 
-    def _changed_conversations(self) -> list[ConversationInfo]:
-        latest = self.notes.conversations("")[:_CHANGED_LOOKED_AT]
-        return [
-            info
-            for info in latest
-            if any(turn.changed for turn in self.notes.conversation(info.id))
-        ]
+    def _changed_conversations(self) -> dict[int, tuple[ConversationInfo, _Changed]]:
+        """Of the latest conversations those that cite what has changed, each with what."""
+        try:
+            latest = self.notes.conversations("")[:_CHANGED_LOOKED_AT]
+        except CatalogError:
+            return {}  # there is no index yet, nor a conversation
+        found = {}
+        for info in latest:
+            changed = tuple(turn.changed for turn in self.notes.conversation(info.id))
+            if any(changed):
+                found[info.id] = info, changed
+        return found
 
     def cancel_index(self) -> None:
         """Cancel the rebuild."""

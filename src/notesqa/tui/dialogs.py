@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.cells import cell_len
@@ -207,6 +208,11 @@ def digest(done: IndexDone, words: Wording) -> list[Line | tuple[Piece, ...]]:
         duplicates=report.duplicates,
     )
     lines.append((Piece(totals, "dim"),))
+    if report.copied:
+        # The last of a long list says how many more there are.
+        more = "+" * report.copied[-1].startswith("… ")
+        copied = words("copied_in", n=f"{len(report.copied) - len(more)}{more}")
+        lines.append((Piece(copied, "dim"),))
 
     def part(key: str, rows: Sequence[tuple[Piece, ...]]) -> None:
         if rows:
@@ -237,7 +243,11 @@ def digest(done: IndexDone, words: Wording) -> list[Line | tuple[Piece, ...]]:
     part(
         "answers_changed",
         [
-            (Piece(f"⚠ {text(info.title)}", "link", link=f"conversation:{info.id}"),)
+            (
+                Piece(f"⚠ {text(info.title)}", "link", link=f"conversation:{info.id}"),
+                # Several may have begun with the same question.
+                Piece(f"  {when(info.updated)}", "dim"),
+            )
             for info in done.changed
         ],
     )
@@ -281,3 +291,11 @@ def left_out(counts: Sequence[tuple[str, int]], words: Wording) -> str:
     more = "…" * (len(counts) > _MOST_SUFFIXES)
     total = sum(count for _, count in counts)
     return words("left_out", n=total, suffixes=" ".join(filter(None, (*suffixes, more))))
+
+
+def when(stamp: str) -> str:
+    """A kept time, which is of Greenwich, as the clock on the wall here showed it."""
+    try:
+        return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M")
+    except (ValueError, OverflowError):
+        return stamp.replace("T", " ")[:16]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -19,7 +18,7 @@ from textual.widgets.option_list import Option
 from notesqa.text.terminal import clip, safe
 from notesqa.tui.answers import Exchange, exchange_lines
 from notesqa.tui.bars import KeyBar, ProgressBar, StatusBar
-from notesqa.tui.dialogs import Confirm, Prompt
+from notesqa.tui.dialogs import Confirm, Prompt, when
 from notesqa.tui.field import Field
 from notesqa.tui.flow import Line, Piece
 from notesqa.tui.queries import matches
@@ -110,7 +109,7 @@ class HistoryScreen(Screen[None]):
         self.refresh_bindings()
         self.list.clear_options()
         for info in found:
-            below = f"\n{_when(info.updated)} · {self.words('turns', n=info.turns)}"
+            below = f"\n{when(info.updated)} · {self.words('turns', n=info.turns)}"
             # Colours by name: they are another theme's tomorrow.
             text = Content.assemble(safe(info.title, newlines=False), (below, "$quiet"))
             self.list.add_option(Option(text))
@@ -228,14 +227,6 @@ class HistoryScreen(Screen[None]):
     def action_leave(self) -> None:
         """Back to asking."""
         self.notes_app.action_go("ask")
-
-
-def _when(stamp: str) -> str:
-    """A kept time, which is of Greenwich, as the clock on the wall here showed it."""
-    try:
-        return datetime.fromisoformat(stamp).astimezone().strftime("%Y-%m-%d %H:%M")
-    except (ValueError, OverflowError):
-        return stamp.replace("T", " ")[:16]
 
 
 def _marked(line: Line, query: str) -> Line:

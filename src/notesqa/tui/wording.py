@@ -165,6 +165,7 @@ _WORDS: dict[str, tuple[str, str]] = {
     "unread": ("读不了的文件", "Files that could not be read"),
     "remarks": ("读了，但写得有问题的文件", "Files that were read with something wrong in them"),
     "displaced": ("被同名文件替换的文件", "Files that made way for others of their name"),
+    "copied_in": ("放进 corpus/ 的文件：{n}", "files added to corpus/: {n}"),
     "kept_as": ("旧的留在 {path}", "kept as {path}"),
     "left_out": (
         "另有 {n} 个其他格式的文件没有收录（{suffixes}）",
