@@ -736,3 +736,10 @@ async def test_a_digest_names_the_conversations_that_this_rebuild_has_changed(
             assert ("引用的笔记已改动的对话" in s.text) == told
             assert ("2026-11-20" in s.text) == told
             await s.press("escape")
+
+
+async def test_on_few_columns_no_place_is_lost(tmp_path: Path) -> None:
+    async with session(tmp_path, size=(40, 12)) as s:
+        await s.press("f4")
+        await s.until(lambda: isinstance(s.app.screen, ReadScreen))
+        assert s.text.splitlines()[0].split()[:7] == ["▌", "F2", "F3", "F4", "笔记", "F6", "F7"]

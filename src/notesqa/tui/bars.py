@@ -121,6 +121,11 @@ class StatusBar(Bar):
         cells = self.size.width
         app = cast("NotesApp", self.app)
         places = [(p, f" {app.key_of(p).upper()} {self.words(p)} ") for p in PLACES]
+        if sum(cell_len(text) for _, text in places) + 2 > cells:
+            # The keys of all places, rather than the names of some.
+            places = [
+                (p, text if p == self.here else f" {app.key_of(p).upper()} ") for p, text in places
+            ]
         places_width = sum(cell_len(text) for _, text in places)
         brand = next(
             (
