@@ -1091,6 +1091,7 @@ def test_a_reply_on_a_terminal_makes_way_for_the_checked_answer(
     monkeypatch.setattr(sys, "stdout", terminal)
     assert main(ask) == 0
     *seen, _ = terminal.getvalue().split("\x1b[J")
+    assert seen[0].split("\n")[0] == "waiting for the chat model …"
     assert any("随机丢弃" in drawn.replace("\n", "") for drawn in seen)
     shown = screen(terminal.getvalue(), 30, 8)
     assert "".join(shown).replace(" ", "") == piped.getvalue().replace("\n", "").replace(" ", "")

@@ -208,6 +208,8 @@ def _answer(
                 until_found.close()
                 if llm and not args.quiet:
                     _remark_on_model(notes)
+                    # A model on a slow machine reads for long before it writes.
+                    draft.wait("waiting for the chat model … (Ctrl-C quotes the notes)")
             elif isinstance(event, Delta):
                 draft.add(event.text)
             elif isinstance(event, Finished):

@@ -104,18 +104,25 @@ class Draft:
             print(self._back(), end="", flush=True)
             self._rows = 0
 
+    def wait(self, text: str) -> None:
+        """Say what is waited for, until something is written."""
+        if self._seen:
+            self._draw(text)
+
     def add(self, text: str) -> None:
         """Go on."""
         self._text += text
         now = time.monotonic()
-        if not self._seen or now - self._drawn < _PAUSE or not self._text.strip():
-            return
-        self._drawn = now
+        if self._seen and now - self._drawn >= _PAUSE and self._text.strip():
+            self._drawn = now
+            self._draw(self._text)
+
+    def _draw(self, text: str) -> None:
         from notesqa.tui.flow import Piece
 
         rows = [
             line.text.rstrip()
-            for row in safe(self._text).split("\n")
+            for row in safe(text).split("\n")
             for line in _lines([Piece(row)], "", "")
         ]
         rows = rows[-max(1, shutil.get_terminal_size().lines - 1) :]
