@@ -12,6 +12,7 @@ from textual.keys import _character_to_key
 from textual.selection import Selection
 
 from notesqa.config import Settings
+from notesqa.errors import CatalogError
 from notesqa.records import Answer, Document, Source
 from notesqa.tui.answers import Exchange, exchange_lines
 from notesqa.tui.app import NotesApp
@@ -487,3 +488,26 @@ def test_nothing_said_is_not_called_doubtful() -> None:
     exchange = Exchange(1, "问", state="done", answer=answer)
     lines = [line.text.strip() for line in exchange_lines(exchange, 60, Wording("zh"))]
     assert lines[:5] == ["▌ 问", "", "≈ 没有写成就停了，直接摘录笔记如下", "", "正文。[1]"]
+
+
+async def test_that_answers_cannot_be_kept_is_told_once(tmp_path: Path) -> None:
+    async with session(tmp_path) as s:
+        tried: list[str] = []
+
+        def full(conversation_id: int | None, answer: Answer) -> int:
+            tried.append(answer.question)
+            raise CatalogError(
+                f"cannot write to {tmp_path}: attempt to write a readonly database",
+                "check the rights of the index folder",
+            )
+
+        s.notes.save_turn = full  # type: ignore[method-assign]
+        await s.ask("DDIM 采样")
+        await s.says("对话没有保存")
+        await s.says("只能读，不能写")
+        s.app.clear_notifications()
+        await s.until(lambda: "对话没有保存" not in s.text)
+        await s.ask("L1 先验")
+        await s.until(lambda: tried == ["DDIM 采样", "L1 先验"])
+        await s.pilot.pause(0.3)
+        assert "没有保存" not in s.text and "拉普拉斯先验" in s.text

@@ -23,7 +23,9 @@ KINDS = {name for name in vars(errors) if isinstance(getattr(errors, name), type
     "Passing",
 }
 # What the system says, and the abridged report of a rebuild.
-FROM_ELSEWHERE = "more file directory denied device error system files exceeded long links".split()
+FROM_ELSEWHERE = (
+    "more database file directory denied device error system files exceeded long links".split()
+)
 
 
 def template(node: ast.AST) -> str:

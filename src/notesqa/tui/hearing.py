@@ -81,6 +81,8 @@ class Hearing(Errands):
         self._typed = 0.0
         self._rubbish = rubbish
         self._digest: told.IndexDone | None = None
+        # That answers cannot be kept was told already.
+        self._unsaved = False
 
     if TYPE_CHECKING:
         # What the app does, and hearing leads to.
@@ -274,6 +276,7 @@ class Hearing(Errands):
         self.ask_screen.changed(exchange)
 
     def _hear_answer_saved(self, message: told.AnswerSaved) -> None:
+        self._unsaved = False
         self._draft.keep(self.ask_screen.question.value)
         if self.exchange(message.number) is not None:
             self.conversation_id = message.conversation_id
@@ -288,6 +291,13 @@ class Hearing(Errands):
                 error = Cancelled(self.words("stopped"))
             exchange.state, exchange.error = "failed", error
             self.ask_screen.changed(exchange)
+            return
+        if exchange is not None:
+            # It is answered; in a home that cannot be written, none is kept.
+            if not self._unsaved:
+                said = f"{self.words('not_saved')}{self.words('colon')}{error.message}"
+                self.tell(NotesqaError(said, error.hint))
+            self._unsaved = True
             return
         exchange = self.exchange(message.number) if message.where == "model" else None
         if exchange is not None:

@@ -61,6 +61,7 @@ _WORDS: dict[str, tuple[str, str]] = {
         "Enter asks · F3 search · F4 notes · Ctrl+P every command · F1 help",
     ),
     "more_questions": ("可以这样问", "For instance"),
+    "not_saved": ("对话没有保存", "the conversation is not kept"),
     "new_conversation": ("新对话", "New conversation"),
     "nothing_to_copy": ("没有可复制的内容", "nothing to copy"),
     "copied": ("已复制{what}", "copied {what}"),
