@@ -115,8 +115,8 @@ class Retriever:
         self._head = -1
         self._size = 0
         self._chunks = _Chunks(-1)
-        # The question is embedded and vectors are looked at beside words: all of that lets go of
-        # Python's lock. What comes after hardly does; a second thread waits longer than it saves.
+        # Vectors are looked at beside words: both engines let go of Python's lock. What comes
+        # before and after hardly does; a second thread for it waits longer than it saves.
         self._aside = ThreadPoolExecutor(2, "notesqa-search")
         self._met: tuple[tuple[_Filters, int], list[int]] | None = None
 
@@ -371,14 +371,13 @@ class Retriever:
             allowed = self._meeting((tuple(sources), tuple(tags), after, before), at)
             if not allowed:
                 return []
-        near = self._beside(
-            _near, self.embedder, vectors, query, max(_DENSE_CANDIDATES, limit // 2), allowed
-        )
+        vector = self.embedder.embed_queries([query.embedded])[0]
+        near = self._beside(_near, vectors, vector, max(_DENSE_CANDIDATES, limit // 2), allowed)
         by_words = dict(
             lexical.search(query.words, query.grams, max(_LEXICAL_CANDIDATES, limit), allowed)
         )
         asked = Asked.of(query, lexical.idf("words", list(query.words)))
-        vector, by_vector = near.result()
+        by_vector = near.result()
         farther = vectors.scores(vector, [key for key in by_words if key not in by_vector])
         likeness = self._likeness
         alike = {
@@ -511,18 +510,10 @@ class Retriever:
 
 
 def _near(
-    embedder: Embedder,
-    vectors: VectorEngine,
-    query: Query,
-    limit: int,
-    allowed: Sequence[int] | None,
-) -> tuple[NDArray[np.float32], dict[int, float]]:
-    """The vector of a question, and the cosines of the nearest chunks.
-
-    There are none where the embedder has no word of the question.
-    """
-    vector = embedder.embed_queries([query.embedded])[0]
-    return vector, dict(vectors.search(vector, limit, allowed)) if vector.any() else {}
+    vectors: VectorEngine, vector: NDArray[np.float32], limit: int, allowed: Sequence[int] | None
+) -> dict[int, float]:
+    """The cosines of the nearest chunks; of none where the embedder has no word of a question."""
+    return dict(vectors.search(vector, limit, allowed)) if vector.any() else {}
 
 
 def _bm25(lexical: LexicalEngine, query: Query, keys: Sequence[int]) -> dict[int, float]:
