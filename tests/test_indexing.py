@@ -388,7 +388,7 @@ def test_a_disk_that_is_full(small_disk: Path, embedder: BigramEmbedder) -> None
     home = Home(small_disk)
     many_notes(home, 150)
     failures = set()
-    for kib in range(0, 4096, 48):
+    for kib in range(0, 4096, 16):
         shutil.rmtree(home.index, ignore_errors=True)
         filler = small_disk / "filler"
         filler.write_bytes(b"")
