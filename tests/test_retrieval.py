@@ -509,7 +509,7 @@ def test_an_unknown_document(indexed: Notes) -> None:
         ("Adam 和 SGD 有什么区别", "compare"),
         ("GBDT 的优缺点", "pros"),
         ("有哪些激活函数", "list"),
-        ("mAP 怎么算", "how"),
+        ("mAP 怎么算", "formula"),
         ("LFW 上的准确率是多少", "number"),
         ("BERT 是谁提出的", "who"),
         ("两条公式差在哪里", "compare"),
@@ -569,6 +569,8 @@ def test_the_name_of_a_thing_asks_for_nothing() -> None:
     assert kind_of(normalize("动量的公式"), ["公式"]) == "formula"
     assert kind_of(normalize("求根公式"), ["求根公式"]) == "formula"
     terms = TermTable([("对比学习", "contrastive learning", "")])
+    assert kind_of("感受野怎么算") == kind_of("困惑度如何计算的") == "formula"
+    assert kind_of("怎么算是过拟合") == "how"
     assert kind_of("对称为什么重要") == "why"
     assert kind_of("感受野又称为什么") == kind_of("人们称之为什么") == "other"
     assert analyse("对比学习为什么要大批量", Segmenter(), terms).kind == "why"
@@ -652,6 +654,16 @@ def test_the_table_that_ships_is_well_formed() -> None:
 
 
 # -- ranking --------------------------------------------------------------------------------------
+
+
+def test_how_something_is_computed_may_stand_under_its_formula() -> None:
+    def forms(text: str, word: str) -> tuple[str, ...]:
+        concepts = analyse(text, Segmenter(), TermTable([])).concepts
+        return next(concept.forms for concept in concepts if concept.surface == word)
+
+    assert {"公式", "递推"} <= set(forms("感受野怎么算", "算"))
+    assert {"公式", "算"} <= set(forms("感受野如何计算", "计算"))
+    assert "公式" not in forms("并行计算怎么调度", "计算")
 
 
 def test_every_weight_belongs_to_a_feature() -> None:

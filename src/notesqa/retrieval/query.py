@@ -42,7 +42,7 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
     ("compare", r"[和与跟].{1,30}(?<![是由被])谁(?:更|[^提发写,]{0,4}[快慢好差高低大小强弱多少准稳省])"),
     ("who", r"谁|哪[些位个]?人|作者是|由谁|哪家|\bwho(?:se|m)?\b"),
     # "Which equation" asks for a name, and 微分方程 names a field.
-    ("formula", r"公式(?![里中])|表达式|(?<!哪个)(?<!哪种)(?<!什么)(?<!微分)方程|式子|递推式|怎么表示|如何表示|怎么写|写出来|目标函数是|定义式|"
+    ("formula", r"(?:怎么|怎样|如何|咋)(?:去|来)?(?:计算|算)(?![法力子是作数])|公式(?![里中])|表达式|(?<!哪个)(?<!哪种)(?<!什么)(?<!微分)方程|式子|递推式|怎么表示|如何表示|怎么写|写出来|目标函数是|定义式|"
                 r"\b(?:formula|equation|expression)\b"),
     ("list", r"有哪些|哪些|哪几[个种类步]|包括什么|分为|种类|类型|分类有|步骤|流程|列举|"
              r"有(?:什么|啥)[^,。?]{0,8}(?:办法|方法|法子|招|对策|手段|措施|技巧|窍门)|"
@@ -93,6 +93,9 @@ _FUNCTION_WORDS = frozenset(
     # Out of names: end-to-end, mixture-of-experts.
     "a an and as at by for from in of on or the to with".split()
 )  # fmt: skip
+# How something is computed stands under its formula as a rule.
+_COMPUTED = re.compile(r"(?:怎么|怎样|如何|咋)(?:去|来|样)?(计算|算)(?![法力子是作数])")
+_FORMULAS = ("公式", "递推", "计算", "算")
 _PUNCTUATION = re.compile(r"[^\w\s+#.\-]+")
 _LATIN = re.compile(r"[a-z0-9]")
 _SIZE = re.compile(r"(\d+)x(\d+)")
@@ -187,6 +190,13 @@ def analyse(text: str, segmenter: Segmenter, terms: TermTable) -> Query:
     kind = kind_of(normalized, (term.surface for term in found))
     joined = _joined(normalized, own)
     concepts = _concepts(own, found, joined)
+    if computed := _COMPUTED.search(normalized):
+        concepts = tuple(
+            Concept(c.surface, tuple(dict.fromkeys((*c.forms, *_FORMULAS))))
+            if c.surface == computed[1]
+            else c
+            for c in concepts
+        )
     # The same words, written in one: no other name.
     words |= dict.fromkeys((form for forms in joined.values() for form in forms), 1.0)
     own_words = tuple(words)
