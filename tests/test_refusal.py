@@ -197,6 +197,10 @@ def test_a_name_must_stand_where_something_is_quoted_from() -> None:
         ("动量法是用什么优化器比的", "动量法与别的优化器在 64 个样本上比过。", "answer"),
         # A word of everyday life names no kind of thing.
         ("动量法有什么毛病", "动量法会冲过头。", "answer"),
+        ("动量法有什么缺点", "动量法累计梯度的滑动平均。", "nearest"),
+        ("动量法有什么缺点", "动量法对系数敏感。", "answer"),
+        ("动量法有什么优点", "动量法比它更快。", "answer"),
+        ("动量法的优缺点", "动量法比它更快。", "answer"),
     ],
 )
 def test_what_is_asked_for_by_its_kind_comes_up_where_something_is_quoted_from(

@@ -571,6 +571,8 @@ def test_the_name_of_a_thing_asks_for_nothing() -> None:
     terms = TermTable([("对比学习", "contrastive learning", "")])
     assert kind_of("感受野怎么算") == kind_of("困惑度如何计算的") == "formula"
     assert kind_of("怎么算是过拟合") == "how"
+    assert analyse("感受野的原理是什么", Segmenter(), TermTable([])).defines
+    assert kind_of("原理图怎么画") == "how"
     assert kind_of("对称为什么重要") == "why"
     assert kind_of("感受野又称为什么") == kind_of("人们称之为什么") == "other"
     assert analyse("对比学习为什么要大批量", Segmenter(), terms).kind == "why"

@@ -50,13 +50,13 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
     ("how", r"如何|怎么|怎样|咋|怎么办|怎么做|方法是|实现|计算|推导|"
             r"\bhow\b|\bcompute[ds]?\b"),
     ("what", r"什么是|是什么|是啥|何为|何谓|什么叫|定义|含义|意思|指什么|什么意思|概念|介绍|"
-             r"讲讲|说说|(?:是|用来|来)(?:干嘛|干什么|做什么|干啥)|(?:干嘛|干什么|干啥|做什么)用|\bwhat(?:'s| is| does)\b|\bdefin(?:e|ition)\b|\bmeans?\b|\bexplain\b"),
+             r"原理(?=$|[?。 ]|是什么|是啥)|讲讲|说说|(?:是|用来|来)(?:干嘛|干什么|做什么|干啥)|(?:干嘛|干什么|干啥|做什么)用|\bwhat(?:'s| is| does)\b|\bdefin(?:e|ition)\b|\bmeans?\b|\bexplain\b"),
 )  # fmt: skip
 _KIND = tuple((kind, re.compile(pattern)) for kind, pattern in _KINDS)
 
 # "What is the loss of BERT" asks for a part of the thing, not for what the thing is.
 _PART = re.compile(
-    r"的(?!定义|含义|意思|概念|全称)|\b(?:of|in|for|at|by|with|when|if|to)\b|\bdoes?\b(?!.*\bmean)"
+    r"的(?!定义|含义|意思|概念|全称|(?:工作|基本|核心)?原理)|\b(?:of|in|for|at|by|with|when|if|to)\b|\bdoes?\b(?!.*\bmean)"
 )
 
 # What is taken out before the terms are cut: words that ask, not words that are asked about. The
