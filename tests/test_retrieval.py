@@ -573,6 +573,9 @@ def test_the_name_of_a_thing_asks_for_nothing() -> None:
     assert kind_of("怎么算是过拟合") == "how"
     assert analyse("感受野的原理是什么", Segmenter(), TermTable([])).defines
     assert kind_of("原理图怎么画") == "how"
+    for bare in ("为什么要用 AdaBoost", "怎么理解 AdaBoost", "AdaBoost"):
+        assert analyse(bare, Segmenter(), TermTable([])).bare
+    assert not analyse("AdaBoost 为什么怕噪声", Segmenter(), TermTable([])).bare
     assert kind_of("对称为什么重要") == "why"
     assert kind_of("感受野又称为什么") == kind_of("人们称之为什么") == "other"
     assert analyse("对比学习为什么要大批量", Segmenter(), terms).kind == "why"

@@ -158,9 +158,9 @@ def score_sentences(
         worth = total + _alone(text)
         if decides and number not in named:
             worth = -math.inf  # it speaks of another thing
-        if query.defines and introduces(text, forms):
+        if (query.defines or query.bare) and introduces(text, forms):
             worth += _INTRODUCES_IT
-        elif query.defines and _opens_section(passage, start, forms):
+        elif (query.defines or query.bare) and _opens_section(passage, start, forms):
             worth += _OPENS
         if text.startswith("```") and not wants_code:
             worth -= _CODE

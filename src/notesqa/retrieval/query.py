@@ -126,6 +126,7 @@ class Query:
         latin: the question's own Latin terms.
         kind: what sort of answer is wanted.
         defines: whether it is wanted what a thing is.
+        bare: whether a thing is only named, and asked of it nothing that is said in a word.
         embedded: text for the embedder, in simplified characters; of an English question with
             Chinese names added.
         symbols: tokens of formulas in the question.
@@ -144,6 +145,7 @@ class Query:
     latin: tuple[str, ...]
     kind: Kind
     defines: bool
+    bare: bool
     embedded: str
     symbols: tuple[str, ...]
     chinese: bool
@@ -216,6 +218,7 @@ def analyse(text: str, segmenter: Segmenter, terms: TermTable) -> Query:
         latin=tuple(w for w in own if _LATIN.search(w)),
         kind=kind,
         defines=kind == "what" and not _PART.search(normalized),
+        bare=kind in ("how", "why", "other") and len(own) == 1,
         embedded=_embedded(simplified(text), found),
         symbols=symbols,
         chinese=is_han(text),
