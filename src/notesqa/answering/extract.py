@@ -144,6 +144,7 @@ def score_sentences(
         for passage in passages[:_MOST_PASSAGES]
     ]
     reached = [_first_of(names, passage) for passage in passages[:_MOST_PASSAGES]]
+    says_what = query.defines or query.bare
     spans = []
     for (number, start, end), text, values, cosine, under in zip(
         places, texts, found, cosines, headed, strict=True
@@ -158,9 +159,9 @@ def score_sentences(
         worth = total + _alone(text)
         if decides and number not in named:
             worth = -math.inf  # it speaks of another thing
-        if (query.defines or query.bare) and introduces(text, forms):
+        if says_what and introduces(text, forms):
             worth += _INTRODUCES_IT
-        elif (query.defines or query.bare) and _opens_section(passage, start, forms):
+        elif says_what and _opens_section(passage, start, forms):
             worth += _OPENS
         if text.startswith("```") and not wants_code:
             worth -= _CODE

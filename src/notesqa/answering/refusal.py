@@ -128,7 +128,7 @@ def judge(
         or names_not_quoted(query, hits, extraction)
         or kinds_not_quoted(query, hits, extraction)
     )
-    lacking = _lacks_number(query, hits, extraction) or _lacks_side(query, hits, extraction)
+    lacking = _lacks_number(query, hits, extraction) or _lacks_drawback(query, hits, extraction)
     if probability < weights.nearest or unmet or lacking:
         return Judgement("nearest", probability, found)
     return Judgement("answer", probability, found)
@@ -166,7 +166,8 @@ def kinds_not_quoted(query: Query, hits: Sequence[Hit], extraction: Extraction) 
         if len(concept.surface) > 1
         and is_field_term(concept.surface)
         and re.search(
-            rf"(?:什么|啥|哪[种个款]|多少[千万亿]?个?){concept.surface}", query.normalized
+            rf"(?:什么|啥|哪[种个款]|多少[千万亿]?个?){re.escape(concept.surface)}",
+            query.normalized,
         )
     ]
     quoted = [hit for hit in hits if any(_holds(hit.row, c) for c in extraction.citations)]
@@ -229,38 +230,26 @@ def _is_of_it(query: Query, citation: Citation, around: Sequence[Hit]) -> bool:
     return not left or any(met(said, packed, concept)[1] > 0.0 for concept in left)
 
 
-# What drawbacks and what advantages are asked for and told by.
-_SIDES = (
-    (
-        re.compile(r"缺点|不足|局限|劣势|坏处|弊|drawback|disadvantage|limitation|\bcons\b"),
-        re.compile(
-            r"缺点|不足|局限|劣势|坏处|弊|短板|缺陷|瓶颈|代价|毛病|麻烦|限制|不便|不适合|不如|不好|不稳|不收敛|敏感|"
-            r"失效|吃亏|偏[高低大弱差]|[更较太变]弱|[更变较]差|漏检|难|[更太变较会]慢|耗|占[内显]?存|开销|只能|无法|做不到|退化|坍塌|爆炸|"
-            r"drawback|disadvantage|limit|cost|slow|fail|cannot|expensive"
-        ),
-    ),
-    (
-        re.compile(r"优点|优缺|利弊|优劣|优势|好处|\badvantage|benefit|\bpros\b"),
-        re.compile(
-            r"优点|优势|好处|长处|好|快|省|少|小|简单|容易|稳|强|准|高|低|提升|改善|避免|不必|不用|无需|可以|能|直接|免|"
-            r"advantage|benefit|fast|simple|better|less|robust"
-        ),
-    ),
+# Drawbacks alone: what is good of a thing is said in any words.
+_ASKS_DRAWBACKS = re.compile(
+    r"(?<!优)缺点|不足(?=$|[?。 ]|之处|是|有|在)|局限|劣势|坏处|(?<!利)弊|\b(?:drawback|disadvantage|limitation)s?\b"
+)
+_DRAWBACK = re.compile(
+    r"缺点|不足|局限|劣势|坏处|弊|短板|缺陷|瓶颈|代价|毛病|麻烦|限制|不便|不适合|不如|不好|不稳|不收敛|敏感|"
+    r"失效|吃亏|偏[高低大弱差]|[更较太变]弱|[更变较]差|漏检|难|[更太变较会]慢|耗|占[内显]?存|开销|只能|无法|做不到|退化|坍塌|爆炸|"
+    r"drawback|disadvantage|limit|cost|slow|fail|cannot|expensive"
 )
 
 
-def _lacks_side(query: Query, hits: Sequence[Hit], extraction: Extraction) -> bool:
-    """Whether drawbacks, or advantages, are asked for and nothing that is quoted tells any."""
-    if query.kind != "pros" or not extraction.citations:
+def _lacks_drawback(query: Query, hits: Sequence[Hit], extraction: Extraction) -> bool:
+    """Whether drawbacks are asked for and nothing that is quoted, nor its headings, tells any."""
+    asked = query.kind == "pros" and _ASKS_DRAWBACKS.search(query.normalized)
+    if not asked or not extraction.citations:
         return False
-    asked = [tells for asks, tells in _SIDES if asks.search(query.normalized)]
     quoted = [hit.row for hit in hits if any(_holds(hit.row, c) for c in extraction.citations)]
-    said = normalize(
-        " ".join(
-            (*(c.quote for c in extraction.citations), *(h for r in quoted for h in r.heading))
-        )
-    )
-    return bool(asked) and not any(tells.search(said) for tells in asked)
+    headings = (heading for row in quoted for heading in row.heading)
+    said = normalize(" ".join((*(c.quote for c in extraction.citations), *headings)))
+    return not _DRAWBACK.search(said)
 
 
 _HOW_MUCH = re.compile(r"一般|通常|大概|大约|几|多")

@@ -69,13 +69,6 @@ class Rows:
         lists = _listed(exact, centres)
         return cls(keys, exact, coarse, lists, centres, scale, error, longest)
 
-    def cosines(
-        self, positions: NDArray[np.int64], query: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        """Of rows with a question, by the exact vectors."""
-        found: NDArray[np.float32] = self.exact[positions].astype(np.float32) @ query
-        return found
-
     def without(self, gone: Sequence[int]) -> Rows:
         """All but the chunks with these keys."""
         left = ~np.isin(self.keys, np.array(gone, dtype=np.int64))

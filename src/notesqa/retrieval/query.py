@@ -16,12 +16,15 @@ from typing import Literal
 from notesqa.retrieval.terms import Concept, TermTable, other_words
 from notesqa.text.latex import formula_tokens, formulas
 from notesqa.text.normalize import normalize, simplified
-from notesqa.text.segment import Segmenter, engine, singulars
+from notesqa.text.segment import Segmenter, singulars
 
 Kind = Literal[
     "what", "list", "why", "how", "compare", "pros", "number", "when", "who", "formula",
     "example", "other",
 ]  # fmt: skip
+
+# 怎么算是过拟合 asks for no calculation.
+_HOW_COMPUTED = r"(?:怎么|怎样|如何|咋)(?:去|来)?(计算|算)(?![法力子是作数])"
 
 # Order matters: the first that is found names the kind.
 _KINDS: tuple[tuple[Kind, str], ...] = (
@@ -42,7 +45,7 @@ _KINDS: tuple[tuple[Kind, str], ...] = (
     ("compare", r"[和与跟].{1,30}(?<![是由被])谁(?:更|[^提发写,]{0,4}[快慢好差高低大小强弱多少准稳省])"),
     ("who", r"谁|哪[些位个]?人|作者是|由谁|哪家|\bwho(?:se|m)?\b"),
     # "Which equation" asks for a name, and 微分方程 names a field.
-    ("formula", r"(?:怎么|怎样|如何|咋)(?:去|来)?(?:计算|算)(?![法力子是作数])|公式(?![里中])|表达式|(?<!哪个)(?<!哪种)(?<!什么)(?<!微分)方程|式子|递推式|怎么表示|如何表示|怎么写|写出来|目标函数是|定义式|"
+    ("formula", rf"{_HOW_COMPUTED}|公式(?![里中])|表达式|(?<!哪个)(?<!哪种)(?<!什么)(?<!微分)方程|式子|递推式|怎么表示|如何表示|怎么写|写出来|目标函数是|定义式|"
                 r"\b(?:formula|equation|expression)\b"),
     ("list", r"有哪些|哪些|哪几[个种类步]|包括什么|分为|种类|类型|分类有|步骤|流程|列举|"
              r"有(?:什么|啥)[^,。?]{0,8}(?:办法|方法|法子|招|对策|手段|措施|技巧|窍门)|"
@@ -94,7 +97,7 @@ _FUNCTION_WORDS = frozenset(
     "a an and as at by for from in of on or the to with".split()
 )  # fmt: skip
 # How something is computed stands under its formula as a rule.
-_COMPUTED = re.compile(r"(?:怎么|怎样|如何|咋)(?:去|来|样)?(计算|算)(?![法力子是作数])")
+_COMPUTED = re.compile(_HOW_COMPUTED)
 _FORMULAS = ("公式", "递推", "计算", "算")
 _PUNCTUATION = re.compile(r"[^\w\s+#.\-]+")
 _LATIN = re.compile(r"[a-z0-9]")
@@ -191,7 +194,7 @@ def analyse(text: str, segmenter: Segmenter, terms: TermTable) -> Query:
     found = [t for t in terms.in_text(content) if _whole(t.surface, all_words)]
     kind = kind_of(normalized, (term.surface for term in found))
     joined = _joined(normalized, own)
-    concepts = _concepts(own, found, joined)
+    concepts = _concepts(own, found, joined, segmenter)
     if computed := _COMPUTED.search(normalized):
         concepts = tuple(
             Concept(c.surface, tuple(dict.fromkeys((*c.forms, *_FORMULAS))))
@@ -268,7 +271,10 @@ def _joined(normalized: str, own: Sequence[str]) -> dict[str, list[str]]:
 
 
 def _concepts(
-    own: Sequence[str], found: Sequence[Concept], joined: Mapping[str, Sequence[str]]
+    own: Sequence[str],
+    found: Sequence[Concept],
+    joined: Mapping[str, Sequence[str]],
+    segmenter: Segmenter,
 ) -> tuple[Concept, ...]:
     """The question's words; each may also be met by another name of a term it belongs to.
 
@@ -286,13 +292,18 @@ def _concepts(
         else:
             concepts[word] = tuple(
                 dict.fromkeys(
-                    (*joined.get(word, ()), *forms, *other_words(word), *_written_otherwise(word))
+                    (
+                        *joined.get(word, ()),
+                        *forms,
+                        *other_words(word),
+                        *_written_otherwise(word, segmenter),
+                    )
                 )
             )
     return tuple(Concept(word, forms) for word, forms in concepts.items())
 
 
-def _written_otherwise(word: str) -> tuple[str, ...]:
+def _written_otherwise(word: str, segmenter: Segmenter) -> tuple[str, ...]:
     """How else a size or an amount may be written: 3x3 as 3×3 and in LaTeX, 1g as 1 GB.
 
     What is hard to do, in a word that no dictionary has (难检, 难训), is told where it is said to
@@ -302,7 +313,7 @@ def _written_otherwise(word: str) -> tuple[str, ...]:
         return f"{size[1]}×{size[2]}", f"{size[1]}\\times{size[2]}"
     if amount := _AMOUNT.fullmatch(word):
         return f"{amount[1]} {amount[2]}b", f"{amount[1]}{amount[2]}b"
-    if _HARD.fullmatch(word) and not engine().has_word(word):
+    if _HARD.fullmatch(word) and not segmenter.knows(word):
         return (word[0],)
     return ()
 

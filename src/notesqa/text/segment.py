@@ -184,6 +184,10 @@ class Segmenter:
                 result.append(_plain_token(kind, token))
         return result
 
+    def knows(self, word: str) -> bool:
+        """Whether the dictionary, or the user's, has a Han word."""
+        return bool(self._engine().has_word(word))
+
     def _engine(self) -> Jieba:
         if self._jieba is None:
             self._jieba = engine(self._userwords)
